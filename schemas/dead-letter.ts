@@ -1,0 +1,48 @@
+/**
+ * A dead letter is the original record, byte for byte, on `<topic>.dlq`, with its story in
+ * headers. A message refused at the edge is recorded the same way: its value is the payload as
+ * received, and the orig.* headers of a log position are absent.
+ */
+export const DEAD_LETTER_HEADERS = {
+  topic: 'dlq.orig.topic',
+  partition: 'dlq.orig.partition',
+  offset: 'dlq.orig.offset',
+  timestamp: 'dlq.orig.ts',
+  stage: 'dlq.stage',
+  reason: 'dlq.reason',
+  error: 'dlq.error',
+  schemaId: 'dlq.schema.id',
+  service: 'dlq.service',
+  version: 'dlq.version',
+  attempts: 'dlq.attempts',
+  replays: 'dlq.replays',
+  /** JSON array of the indexes of the bad samples, where only some of a record were bad. */
+  samples: 'dlq.samples',
+  tenant: 'dlq.tenant',
+  device: 'dlq.device',
+  protocol: 'dlq.protocol',
+  receivedAt: 'dlq.received.ts',
+} as const
+
+export type DeadLetterStage = 'frame' | 'schema' | 'decode' | 'validate' | 'semantic' | 'sink'
+export const DEAD_LETTER_REASONS = [
+  'frame_invalid',
+  'schema_unknown',
+  'schema_incompatible',
+  'decode_failed',
+  'topic_unknown',
+  'payload_too_large',
+  'payload_not_json',
+  'payload_too_deep',
+  'payload_shape_invalid',
+  'payload_empty',
+  'value_not_finite',
+  'value_too_long',
+  'metric_invalid',
+  'time_invalid',
+  'clock_skew',
+  'too_late',
+] as const
+export type DeadLetterReason = (typeof DEAD_LETTER_REASONS)[number]
+/** Longest text of the `dlq.error` header, in characters. It never echoes a payload. */
+export const DEAD_LETTER_ERROR_CHARS_MAX = 1000

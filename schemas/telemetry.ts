@@ -1,0 +1,73 @@
+/**
+ * One message of one device, packed. Numbers, booleans and strings are kept in arrays of their
+ * own, because Avro unions would cost a branch per sample and lose the type of a metric.
+ *
+ *   series[i].t0 + series[i].dt[k]   is the event time of sample k, in ms since 1970 UTC
+ *   series[i].v[k]                   is its value
+ *
+ * A tick is a Telemetry with empty tenant, device and series, sent with a null key to an explicit
+ * partition: it moves event time forward on partitions where no device speaks.
+ */
+export const TELEMETRY_SCHEMA = {
+  type: 'record',
+  name: 'Telemetry',
+  namespace: 'weir',
+  doc: 'One message of one device. Times are ms since 1970 UTC.',
+  fields: [
+    { name: 'tenant', type: 'string' },
+    { name: 'device', type: 'string' },
+    { name: 'recvTs', type: 'long', doc: 'Receive time at the connector, strictly increasing per device.' },
+    { name: 'protocol', type: 'string', doc: 'mqtt, coap, websocket, http, or tick.' },
+    {
+      name: 'stamped',
+      type: 'boolean',
+      default: true,
+      doc: 'False when the device sent no time and the samples carry the receive time.',
+    },
+    { name: 'numbers', type: { type: 'array', items: seriesOf('NumberSeries', 'double') }, default: [] },
+    { name: 'booleans', type: { type: 'array', items: seriesOf('BooleanSeries', 'boolean') }, default: [] },
+    { name: 'strings', type: { type: 'array', items: seriesOf('StringSeries', 'string') }, default: [] },
+  ],
+} as const
+
+function seriesOf(name: string, value: 'double' | 'boolean' | 'string') {
+  return {
+    type: 'record',
+    name,
+    fields: [
+      { name: 'metric', type: 'string' },
+      { name: 't0', type: 'long' },
+      { name: 'dt', type: { type: 'array', items: 'long' }, doc: 'Each sample: ms after t0.' },
+      { name: 'v', type: { type: 'array', items: value } },
+    ],
+  }
+}
+
+export type Series<V> = { metric: string; t0: number; dt: number[]; v: V[] }
+export type Telemetry = {
+  tenant: string
+  device: string
+  recvTs: number
+  protocol: string
+  stamped: boolean
+  numbers: Series<number>[]
+  booleans: Series<boolean>[]
+  strings: Series<string>[]
+}
+
+/** The record that carries only the passing of time. */
+export function tickRecord(recvTs: number): Telemetry {
+  return { tenant: '', device: '', recvTs, protocol: 'tick', stamped: true, numbers: [], booleans: [], strings: [] }
+}
+
+/**
+ * A sample further ahead than this of both the connector's and the broker's clock is not counted:
+ * it is dead-lettered as `clock_skew`. Every reader of telemetry.v1 judges by the same clocks, the
+ * ones inside the log, so that a replay decides as the first reading did.
+ */
+export const CLOCK_SKEW_MS_MAX = 60_000
+
+/** The latest believable time for a record: no clock that touched it is ahead of this. */
+export function clampMs(recvTs: number, appendTimeMs: number): number {
+  return Math.min(recvTs, appendTimeMs)
+}
