@@ -1,0 +1,89 @@
+/**
+ * Options that more than one process takes. A role's table spreads the groups it needs, so that an
+ * option has the same name, default and meaning everywhere.
+ */
+import type { OptionTable } from './options.ts'
+
+export const KAFKA_OPTIONS = {
+  kafkaBrokers: {
+    kind: 'list',
+    default: ['127.0.0.1:9092'],
+    doc: 'Kafka brokers to bootstrap from, as host:port.',
+  },
+  topicPrefix: {
+    kind: 'text',
+    default: '',
+    doc: 'Put in front of every topic and consumer group, so that deployments can share a cluster.',
+  },
+  registryUrl: {
+    kind: 'text',
+    default: 'http://127.0.0.1:8081',
+    doc: 'Base address of the schema registry (Confluent API), with its path if it has one.',
+  },
+  schemaIdsFile: {
+    kind: 'text',
+    default: '.weir/schema-ids.json',
+    doc: 'Where known schema ids are kept, so that a start does not need the registry.',
+  },
+} as const satisfies OptionTable
+
+export const CLICKHOUSE_OPTIONS = {
+  clickhouseUrl: {
+    kind: 'text',
+    default: 'http://127.0.0.1:8123',
+    doc: 'Address of the ClickHouse HTTP interface.',
+  },
+  clickhouseDatabase: { kind: 'text', default: 'weir', doc: 'ClickHouse database.' },
+  clickhouseUser: { kind: 'text', default: 'default', doc: 'ClickHouse user.' },
+  clickhousePassword: {
+    kind: 'text',
+    default: '',
+    secret: true,
+    doc: 'Password of the ClickHouse user.',
+  },
+} as const satisfies OptionTable
+
+export const POSTGRES_OPTIONS = {
+  postgresUrl: {
+    kind: 'text',
+    secret: true,
+    placeholder: 'postgres://user:password@host:5432/database',
+    doc: 'Connection string of the Postgres database.',
+  },
+} as const satisfies OptionTable
+
+/** What run-role.ts itself needs; it adds this group to every role's table. */
+export const PROCESS_OPTIONS = {
+  adminHost: {
+    kind: 'text',
+    default: '127.0.0.1',
+    doc: 'Address the admin server listens on. It is private: health, readiness and metrics.',
+  },
+  adminPort: {
+    kind: 'integer',
+    default: 0,
+    min: 0,
+    max: 65_535,
+    doc: 'Port of the admin server; 0 takes any free one.',
+  },
+  logLevel: {
+    kind: 'choice',
+    choices: ['debug', 'info', 'warn', 'error'],
+    default: 'info',
+    doc: 'The least important log lines to write.',
+  },
+  logFormat: {
+    kind: 'choice',
+    choices: ['auto', 'json', 'text'],
+    default: 'auto',
+    doc: 'json: one object a line; text: for people; auto: text on a terminal, otherwise json.',
+  },
+  drainDeadlineMs: {
+    kind: 'integer',
+    default: 10_000,
+    min: 100,
+    max: 600_000,
+    unit: 'ms',
+    doc: 'How long work in flight may take to finish once the process is asked to end.',
+  },
+} as const satisfies OptionTable
