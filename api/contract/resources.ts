@@ -15,6 +15,8 @@ export type CreatedDevice = { device: Device; credential: { username: string; se
 export type DeviceList = {
   items: (Device & { latest?: Record<string, LatestValue> })[]
   next: string | null
+  /** How many devices match `q` on all pages; absent where counting would cost too much. */
+  total?: number
 }
 
 /** GET /v1/devices/{id}/latest: newest by event time. */
