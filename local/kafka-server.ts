@@ -36,9 +36,15 @@ export async function kafkaServer(place: KafkaPlace): Promise<ChildSpec> {
     id: 'kafka',
     command: 'java',
     args: [
-      ...['-Xms192m', '-Xmx512m', '-XX:+UseSerialGC', '-XX:+ExitOnOutOfMemoryError'],
+      '-Xms192m',
+      '-Xmx512m',
+      '-XX:+UseSerialGC',
+      '-XX:+ExitOnOutOfMemoryError',
       '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
-      ...['-cp', `${home}/*`, 'kafka.Kafka', properties],
+      '-cp',
+      `${home}/*`,
+      'kafka.Kafka',
+      properties,
     ],
     restart: 'permanent',
     shutdownSignal: 'SIGTERM',
@@ -60,9 +66,18 @@ async function format(place: KafkaPlace, home: string, properties: string): Prom
   await writeFile(halfProperties, serverProperties(place).replace(logFolder(place), half))
   const clusterId = randomBytes(16).toString('base64url')
   await runProgram('java', [
-    ...['-Xmx128m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'],
-    ...['-cp', `${home}/*`, 'kafka.tools.StorageTool', 'format'],
-    ...['--standalone', '-t', clusterId, '-c', halfProperties],
+    '-Xmx128m',
+    '-XX:+UseSerialGC',
+    '-XX:TieredStopAtLevel=1',
+    '-cp',
+    `${home}/*`,
+    'kafka.tools.StorageTool',
+    'format',
+    '--standalone',
+    '-t',
+    clusterId,
+    '-c',
+    halfProperties,
   ])
   await rm(halfProperties)
   await rename(half, logFolder(place))
