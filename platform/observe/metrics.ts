@@ -22,7 +22,12 @@ export class Metrics {
     this.#registry.setDefaultLabels({ role: options.role })
     if (options.processMetrics) collectDefaultMetrics({ register: this.#registry })
     for (const [name, spec] of Object.entries(METRICS)) {
-      const common = { name, help: spec.help, labelNames: [...spec.labels], registers: [this.#registry] }
+      const common = {
+        name,
+        help: spec.help,
+        labelNames: [...spec.labels],
+        registers: [this.#registry],
+      }
       if (spec.type === 'counter') this.#counters.set(name, new Counter(common))
       else if (spec.type === 'gauge') this.#gauges.set(name, new Gauge(common))
       else this.#histograms.set(name, new Histogram({ ...common, buckets: [...spec.buckets] }))
