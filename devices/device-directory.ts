@@ -9,9 +9,9 @@
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/observe/logger.ts'
 import type { Service } from '../platform/lifecycle/service.ts'
-import { secretHash } from './credential.ts'
+import { hashSecret } from './credential.ts'
+import { type DeviceState, mayConnect } from './device.ts'
 
-export type DeviceState = 'pending' | 'active' | 'suspended' | 'quarantined' | 'retired'
 export type CredentialRow = Readonly<{
   secretHash: Buffer
   username: string
@@ -123,7 +123,7 @@ export class DeviceDirectory implements Service {
    */
   async authenticate(username: string, password: Uint8Array | undefined): Promise<Authentication> {
     const alone = password === undefined || password.length === 0
-    const hash = secretHash(this.#options.credentialKey, alone ? username : password)
+    const hash = hashSecret(this.#options.credentialKey, alone ? username : password)
     const id = hash.toString('base64url')
     const claimed = alone ? undefined : username
 
@@ -259,19 +259,6 @@ export class DeviceDirectory implements Service {
     clearTimeout(this.#retry)
     this.#retry = setTimeout(() => void this.#readAll(), this.#options.retryMs)
     this.#retry.unref()
-  }
-}
-
-/** Quarantined devices will be let in once there is somewhere to put what they say. */
-function mayConnect(state: DeviceState): boolean {
-  switch (state) {
-    case 'active':
-    case 'pending':
-      return true
-    case 'suspended':
-    case 'quarantined':
-    case 'retired':
-      return false
   }
 }
 
