@@ -1,0 +1,9 @@
+/** `weir loadtest`: the outside world. It plays fleets, believes nobody, and reconciles. */
+import { commandOfCommands } from './command-with-options.ts'
+import { demoCommand } from './demo/demo-command.ts'
+
+export const loadtestCommand = commandOfCommands({
+  name: 'loadtest',
+  summary: 'plays devices over real MQTT and proves what happened to their readings',
+  commands: { demo: demoCommand },
+})
