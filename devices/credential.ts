@@ -13,12 +13,12 @@ export const SECRET_PREFIX = 'weird_'
 const SECRET_BYTES = 24
 
 /** A fresh secret: the prefix and 192 random bits in base64url. Shown once, never stored. */
-export function generateSecret(): string {
+export function newSecret(): string {
   return SECRET_PREFIX + randomBytes(SECRET_BYTES).toString('base64url')
 }
 
 /** What is stored in place of a secret: 32 bytes. `secret` is taken as the bytes a device sends. */
-export function hashSecret(credentialKey: string, secret: string | Uint8Array): Buffer {
+export function secretHash(credentialKey: string, secret: string | Uint8Array): Buffer {
   return createHmac('sha256', credentialKey).update(secret).digest()
 }
 

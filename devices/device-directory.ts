@@ -9,8 +9,8 @@
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/observe/logger.ts'
 import type { Service } from '../platform/lifecycle/service.ts'
-import { hashSecret } from './credential.ts'
-import { type DeviceState, mayConnect } from './device.ts'
+import { secretHash } from './credential.ts'
+import type { DeviceState } from './device.ts'
 
 export type CredentialRow = Readonly<{
   secretHash: Buffer
@@ -123,7 +123,7 @@ export class DeviceDirectory implements Service {
    */
   async authenticate(username: string, password: Uint8Array | undefined): Promise<Authentication> {
     const alone = password === undefined || password.length === 0
-    const hash = hashSecret(this.#options.credentialKey, alone ? username : password)
+    const hash = secretHash(this.#options.credentialKey, alone ? username : password)
     const id = hash.toString('base64url')
     const claimed = alone ? undefined : username
 
@@ -261,6 +261,9 @@ export class DeviceDirectory implements Service {
     this.#retry.unref()
   }
 }
+
+/** Quarantined devices will be let in once there is somewhere to put what they say. */
+const mayConnect = (state: DeviceState): boolean => state === 'active'
 
 function answerFor(id: string, row: CredentialRow, claimed: string | undefined): Authentication {
   if (claimed !== undefined && claimed !== row.username) return REFUSED
