@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import {
+  checkpointMetadata,
+  distrustedToMs,
+  distrustingCheckpoint,
+  parseCheckpoint,
+} from './checkpoint.ts'
+import { boundaryAfterMs, CELL_MS, RESOLUTIONS_MS, windowStartMs } from './tumbling-windows.ts'
+import { invOf, versionOf } from './window-version.ts'
+
+test('a checkpoint survives the commit metadata', () => {
+  const offset = fc.integer({ min: 0, max: 2 ** 40 })
+  const time = fc.integer({ min: -60_000, max: 4e12 })
+  fc.assert(
+    fc.property(offset, offset, time, time, (a, b, closedToMs, maxTsMs) => {
+      const [resumeOffset, position] = [Math.min(a, b), Math.max(a, b)]
+      const checkpoint = { resumeOffset, position, closedToMs, maxTsMs }
+      const metadata = checkpointMetadata(checkpoint)
+      assert.deepEqual(parseCheckpoint(resumeOffset, metadata), checkpoint)
+    }),
+  )
+})
+
+test('metadata that is not ours is refused, never guessed at', () => {
+  const bad = ['', 'v1', 'v2;1;2;3', 'v1;1;2', 'v1;1;2;3;4', 'v1;-1;2;3', 'v1;1;x;3', 'v1;1;2;3 ',
+    'v1;1.5;2;3', 'v1;9999999999999999;2;3', 'v1;4;2;3', '\u0000', 'v1;1e3;2;3'] // prettier-ignore
+  for (const metadata of bad) assert.equal(parseCheckpoint(5, metadata), undefined, metadata)
+})
+
+test('the distrusting start counts every window as closed that an older record could lie in', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 4e12 }), (appendMs) => {
+      const { closedToMs } = distrustingCheckpoint(7, appendMs)
+      assert.equal(closedToMs, distrustedToMs(appendMs))
+      for (const size of RESOLUTIONS_MS) {
+        assert.ok(windowStartMs(appendMs + 60_000, size) + size <= closedToMs)
+      }
+      assert.ok(closedToMs <= appendMs + 60_000 + CELL_MS)
+    }),
+  )
+})
+
+test('windows tile time and the largest is made of whole smaller ones', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 4e12 }), (tsMs) => {
+      for (const size of RESOLUTIONS_MS) {
+        const start = windowStartMs(tsMs, size)
+        assert.ok(start <= tsMs && tsMs < start + size && start % size === 0)
+        assert.equal(CELL_MS % size, 0)
+      }
+      assert.ok(boundaryAfterMs(tsMs) > tsMs)
+    }),
+  )
+})
+
+test('a later offset has a higher version whatever the fold epochs, and a lower inv', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 2 ** 44 }), fc.nat(255), fc.nat(255), (at, a, b) => {
+      assert.ok(versionOf(at + 1, a) > versionOf(at, b))
+      assert.ok(Number.isSafeInteger(versionOf(at, a)))
+      assert.ok(invOf(at + 1) < invOf(at) && invOf(at) <= 1n << 63n)
+    }),
+  )
+  assert.throws(() => versionOf(-1), RangeError)
+  assert.throws(() => versionOf(2 ** 45), RangeError)
+})

@@ -1,0 +1,23 @@
+/**
+ * Versions of stored rows. A rollup row written at the version of offset v holds every sample of
+ * its window up to v, whoever wrote it, so the highest version is right in any order of arrival.
+ *
+ *   ver = topicEpoch (8 bits) | offset (48) | foldEpoch (8), high to low
+ *   inv = 2^63 - (topicEpoch << 48 | offset): of raw rows with one key the earliest delivery wins
+ *
+ * telemetry.v1 has topic epoch 0, so a version is a safe integer until offsets pass 2^45. The fold
+ * epoch is in the low bits: on top, rows of an older release that got a partition back would lose
+ * to rows with fewer samples.
+ */
+export const FOLD_EPOCH = 1
+const FOLD_EPOCHS = 256
+const OFFSET_END = 2 ** 45
+
+/** Version of a row that holds every sample up to and including this offset. */
+export function versionOf(offset: number, foldEpoch: number = FOLD_EPOCH): number {
+  if (!(offset >= 0 && offset < OFFSET_END)) throw new RangeError(`offset out of range: ${offset}`)
+  return offset * FOLD_EPOCHS + foldEpoch
+}
+
+/** Version of a raw row: larger for earlier offsets. */
+export const invOf = (offset: number): bigint => (1n << 63n) - BigInt(offset)
