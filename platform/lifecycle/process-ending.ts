@@ -1,7 +1,7 @@
 /**
  * Everything that can ask a process to end, as one promise, and everything that must end it at once.
  *
- *   SIGTERM, SIGINT, loss of the supervisor's channel  ->  `ending` resolves: drain, then exit 0
+ *   SIGTERM, SIGINT, SIGHUP, supervisor's channel lost ->  `ending` resolves: drain, then exit 0
  *   a second signal, at least a second later           ->  exit now
  *   an uncaught exception or unhandled rejection       ->  log it and exit now
  *
@@ -32,7 +32,7 @@ export function watchProcessEnding(logger: Logger, clock: Clock): ProcessEnding 
 
   const ending = new Promise<string>((resolve) => {
     let askedAtMs: number | undefined
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
       process.on(signal, () => {
         if (askedAtMs === undefined) askedAtMs = clock.monotonicMs()
         else if (clock.monotonicMs() - askedAtMs > SAME_WISH_MS) exitNow(logger, signal)
