@@ -14,13 +14,14 @@ const REQUESTS_MAX = 8
 
 export class DeviceAccounts {
   readonly #api: Readonly<{ url: string; key: string }>
-  readonly #file: JsonFile<Kept>
+  readonly #file: JsonFile<Kept> | undefined
   readonly #kept: Kept
 
-  constructor(api: Readonly<{ url: string; key: string }>, secretsFile: string) {
+  /** Without a file the secrets are forgotten with this object. */
+  constructor(api: Readonly<{ url: string; key: string }>, secretsFile: string | undefined) {
     this.#api = api
-    this.#file = new JsonFile(secretsFile, isKept)
-    this.#kept = this.#file.read() ?? {}
+    this.#file = secretsFile === undefined ? undefined : new JsonFile(secretsFile, isKept)
+    this.#kept = this.#file?.read() ?? {}
   }
 
   /** Every device has a credential afterwards. */
@@ -33,7 +34,7 @@ export class DeviceAccounts {
       }
     }
     await Promise.all(Array.from({ length: REQUESTS_MAX }, worker))
-    if (missing.length > 0) this.#file.write(this.#kept)
+    if (missing.length > 0) this.#file?.write(this.#kept)
     return new Map(Object.entries(this.#kept))
   }
 
@@ -41,7 +42,7 @@ export class DeviceAccounts {
   async renew(device: NamedDevice): Promise<Credential> {
     const credential = await this.#create(device)
     this.#kept[device.id] = credential
-    this.#file.write(this.#kept)
+    this.#file?.write(this.#kept)
     return credential
   }
 

@@ -1,9 +1,11 @@
 /** `weir loadtest`: the outside world. It plays fleets, believes nobody, and reconciles. */
 import { commandOfCommands } from './command-with-options.ts'
 import { demoCommand } from './demo/demo-command.ts'
+import { runCommand } from './fleet/run-command.ts'
+import { reconcileCommand } from './reconcile/reconcile-command.ts'
 
 export const loadtestCommand = commandOfCommands({
   name: 'loadtest',
   summary: 'plays devices over real MQTT and proves what happened to their readings',
-  commands: { demo: demoCommand },
+  commands: { demo: demoCommand, run: runCommand, reconcile: reconcileCommand },
 })
