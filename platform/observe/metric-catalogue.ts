@@ -31,6 +31,88 @@ export const METRICS = {
     labels: [],
   },
   weir_log_queued_bytes: { type: 'gauge', help: 'Bytes waiting for Kafka.', labels: [] },
+  weir_ingress_received_total: {
+    type: 'counter',
+    help: 'Messages of devices that the gate took, whatever became of them.',
+    labels: ['protocol'],
+  },
+  weir_ingress_accepted_total: {
+    type: 'counter',
+    help: 'Messages handed to the log as telemetry.',
+    labels: [],
+  },
+  weir_ingress_refused_total: {
+    type: 'counter',
+    help: 'Messages recorded as dead letters instead of telemetry.',
+    labels: ['protocol', 'reason'],
+  },
+  weir_ingress_busy_total: {
+    type: 'counter',
+    help: 'Times a protocol was told to wait because too much was queued for Kafka.',
+    labels: [],
+  },
+  weir_mqtt_connections: { type: 'gauge', help: 'MQTT connections open now.', labels: [] },
+  weir_mqtt_connects_total: {
+    type: 'counter',
+    help: 'Answers to MQTT CONNECT packets.',
+    labels: ['outcome'],
+  },
+  weir_mqtt_disconnects_total: {
+    type: 'counter',
+    help: 'MQTT connections that ended, by why.',
+    labels: ['reason'],
+  },
+  weir_mqtt_acknowledgements_total: {
+    type: 'counter',
+    help: 'PUBACK and PUBREC packets sent: each means stored, or dead-lettered.',
+    labels: [],
+  },
+  weir_mqtt_ack_seconds: {
+    type: 'histogram',
+    help: 'From a PUBLISH being read to its acknowledgement being written. Sampled: the oldest of each turn.',
+    labels: [],
+    buckets: SECONDS,
+  },
+  weir_api_requests_total: {
+    type: 'counter',
+    help: 'Requests answered, by operation of the route table and by status.',
+    labels: ['operation', 'status'],
+  },
+  weir_api_request_seconds: {
+    type: 'histogram',
+    help: 'From a whole request to its answer.',
+    labels: ['operation'],
+    buckets: SECONDS,
+  },
+  weir_live_sockets: { type: 'gauge', help: 'Open WebSockets of the live feed.', labels: [] },
+  weir_live_subscriptions: { type: 'gauge', help: 'Subscriptions of the live feed.', labels: [] },
+  weir_live_items_total: {
+    type: 'counter',
+    help: 'Items sent over the live feed, by stream.',
+    labels: ['stream'],
+  },
+  weir_live_conflations_total: {
+    type: 'counter',
+    help: 'Times a slow reader of the live feed was given the newest state instead of every step.',
+    labels: [],
+  },
+  weir_live_records_total: {
+    type: 'counter',
+    help: 'Records that the live feed read, by topic; `bad` are those it could not decode.',
+    labels: ['topic', 'outcome'],
+  },
+  weir_live_delay_seconds: {
+    type: 'histogram',
+    help: 'From a record being appended to Kafka to its items being handed to the sockets.',
+    labels: ['stream'],
+    buckets: SECONDS,
+  },
+  weir_live_series: { type: 'gauge', help: 'Series whose newest value is in memory.', labels: [] },
+  weir_offset_gap_total: {
+    type: 'counter',
+    help: 'Times that wanted offsets were not in the log any more, by topic. Must stay 0.',
+    labels: ['topic'],
+  },
 } as const satisfies Record<string, CounterSpec | GaugeSpec | HistogramSpec>
 
 export type MetricName = keyof typeof METRICS

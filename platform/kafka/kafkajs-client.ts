@@ -1,0 +1,76 @@
+/**
+ * The door to kafkajs: one configured client per process, its logs in our words, and its errors
+ * told apart by their Kafka type.
+ */
+import type { Kafka } from 'kafkajs'
+import { Failure } from '../failure.ts'
+import type { Logger } from '../observe/logger.ts'
+import { requireKafkajs } from './kafkajs-replacements.ts'
+
+const CONNECTION_TIMEOUT_MS = 5_000
+const REQUEST_TIMEOUT_MS = 30_000
+/** For connecting and metadata; sending and consuming have loops of their own. */
+const CONNECT_RETRIES = 5
+const RETRY_MS_MIN = 100
+const RETRY_MS_MAX = 5_000
+
+/** kafkajs warns of few retries in an idempotent producer; kafkajs-writer.ts has the endless loop. */
+const RETRIES_ARE_OURS = 'Limiting retries for the idempotent producer'
+
+export function createKafkaClient(
+  options: Readonly<{ brokers: readonly string[]; clientId: string; logger: Logger }>,
+): Kafka {
+  const { Kafka, logLevel } = requireKafkajs()
+  const logger = options.logger.with({ part: 'kafka' })
+  return new Kafka({
+    brokers: [...options.brokers],
+    clientId: options.clientId,
+    connectionTimeout: CONNECTION_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    enforceRequestTimeout: true,
+    retry: { retries: CONNECT_RETRIES, initialRetryTime: RETRY_MS_MIN, maxRetryTime: RETRY_MS_MAX },
+    logLevel: logLevel.INFO,
+    logCreator:
+      () =>
+      ({ namespace, level, log }) => {
+        const { message, timestamp: _timestamp, logger: _logger, stack: _stack, ...rest } = log
+        const fields = { namespace, ...rest }
+        // What kafkajs calls an error is an attempt that it repeats: whoever gives up says so.
+        if (level <= logLevel.WARN && !message.startsWith(RETRIES_ARE_OURS)) {
+          logger.warn(message, fields)
+        } else logger.debug(message, fields)
+      },
+  })
+}
+
+/** Kafka's name of the error (`MESSAGE_TOO_LARGE`), or kafkajs's (`KafkaJSConnectionError`). */
+export function kafkaErrorType(error: unknown): string {
+  let innermost = 'unknown'
+  for (let at = error; at instanceof Error; at = at.cause) {
+    if ('type' in at && typeof at.type === 'string') return at.type
+    innermost = at.name
+  }
+  return innermost
+}
+
+/** The message of the innermost cause: kafkajs wraps what happened once per layer. */
+export function kafkaErrorText(error: unknown): string {
+  let text = String(error)
+  for (let at = error; at instanceof Error; at = at.cause) text = at.message
+  return text
+}
+
+export function noKafka(brokers: readonly string[], cause: unknown): Failure {
+  const text = `no Kafka answers at ${brokers.join(', ')} (option kafkaBrokers)`
+  return new Failure('unavailable', text, { cause })
+}
+
+/** Resolves when the work is done or the time is over, whichever comes first. */
+export async function before(deadlineMs: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const timeout = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, deadlineMs)
+  })
+  await Promise.race([work, timeout])
+  clearTimeout(timer)
+}

@@ -1,0 +1,385 @@
+/**
+ * LogConsumer on kafkajs. What kafkajs lacks and this adds:
+ *
+ *   - A partition is read only after its owner said where from, at every rebalance: kafkajs itself
+ *     would fall back to the committed offset, which is held back here.
+ *   - A slow owner stops its own partition. kafkajs waits for all batches of a fetch before the
+ *     next; here a batch that takes longer than SLOW_BATCH_MS is left behind with its partition
+ *     paused, so that fetching and heartbeats go on.
+ *   - Commits carry the epoch of the assignment they belong to; older ones are dropped.
+ *   - Lost offsets (retention was faster than us) are counted and logged, never skipped silently.
+ */
+import { randomUUID } from 'node:crypto'
+import type { Consumer, ConsumerCrashEvent, EachBatchPayload, TopicOffsets } from 'kafkajs'
+import { Failure } from '../failure.ts'
+import { KafkaAdmin } from './kafkajs-admin.ts'
+import { KafkaLogBatch } from './kafkajs-batch.ts'
+import { before, kafkaErrorText, kafkaErrorType, noKafka } from './kafkajs-client.ts'
+import type { KafkaParts } from './kafkajs-writer.ts'
+import type { Assignment, Checkpoint, LogConsumer, LogConsumerHandler } from './log.ts'
+
+const SLOW_BATCH_MS = 50
+const RETRY_MS = 250
+const SETTINGS = {
+  sessionTimeout: 30_000,
+  heartbeatInterval: 500,
+  rebalanceTimeout: 60_000,
+  maxWaitTimeInMs: 250,
+  minBytes: 1,
+  maxBytes: 16 * 1024 * 1024,
+  maxBytesPerPartition: 2 * 1024 * 1024,
+  metadataMaxAge: 60_000,
+  allowAutoTopicCreation: false,
+  retry: { retries: 1_000_000_000, initialRetryTime: 100, maxRetryTime: 5_000 },
+}
+
+type Settings = Readonly<{
+  name: string
+  group: string | undefined
+  topics: readonly string[]
+  handler: LogConsumerHandler
+}>
+
+/** What we know of one partition, whether it is ours or was. */
+type PartitionState = {
+  readonly topic: string
+  readonly partition: number
+  epoch: number
+  mine: boolean
+  /** The owner has said where to read from. */
+  ready: boolean
+  /** The owner is still taking a batch that kafkajs no longer waits for. */
+  slow: boolean
+  pausedByOwner: boolean
+  /** The next offset to hand out. */
+  position: number
+  /** Settles when the owner has taken what it was handed. */
+  work: Promise<void>
+}
+type CommitNow = EachBatchPayload['commitOffsetsIfNecessary']
+
+export class KafkaConsumer implements LogConsumer {
+  readonly name: string
+  readonly failure: Promise<never>
+  readonly #parts: KafkaParts
+  readonly #settings: Settings
+  readonly #group: string
+  readonly #admin: KafkaAdmin
+  readonly #states = new Map<string, PartitionState>()
+  #consumer: Consumer | undefined
+  #commitNow: CommitNow | undefined
+  #fail: (reason: unknown) => void = () => undefined
+  #drained: Promise<void> | undefined
+
+  constructor(parts: KafkaParts, settings: Settings) {
+    this.name = settings.name
+    this.#parts = parts
+    this.#settings = settings
+    this.#group = settings.group ?? `${settings.name}.private.${randomUUID()}`
+    this.#admin = new KafkaAdmin(parts)
+    this.failure = new Promise((_, reject) => {
+      this.#fail = reject
+    })
+    this.failure.catch(() => undefined)
+  }
+
+  async start(): Promise<void> {
+    const { topics } = this.#settings
+    let partitions = 0
+    for (const topic of topics) partitions += await this.#admin.partitionCount(topic)
+    const consumer = this.#parts.kafka.consumer({ ...SETTINGS, groupId: this.#group })
+    this.#consumer = consumer
+    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => this.#joined(payload.memberAssignment))
+    consumer.on(consumer.events.CRASH, (event) => this.#crashed(event))
+    try {
+      await consumer.connect()
+      await consumer.subscribe({ topics: [...topics], fromBeginning: true })
+    } catch (error) {
+      throw noKafka(this.#parts.brokers, error)
+    }
+    await consumer.run({
+      autoCommit: false,
+      eachBatchAutoResolve: false,
+      partitionsConsumedConcurrently: Math.max(1, partitions),
+      eachBatch: (payload) => this.#eachBatch(payload),
+    })
+  }
+
+  pause(topic: string, partition: number): void {
+    const state = this.#state(topic, partition)
+    state.pausedByOwner = true
+    this.#applyPause(state)
+  }
+
+  resume(topic: string, partition: number): void {
+    const state = this.#state(topic, partition)
+    state.pausedByOwner = false
+    this.#applyPause(state)
+  }
+
+  async commit(assignment: Assignment, checkpoint: Checkpoint): Promise<boolean> {
+    const { topic, partition, epoch } = assignment
+    const state = this.#state(topic, partition)
+    const offset = String(checkpoint.offset)
+    const { metadata } = checkpoint
+    const topics = [{ topic, partitions: [{ partition, offset, metadata }] }]
+    while (state.mine && state.epoch === epoch && this.#settings.group !== undefined) {
+      try {
+        await this.#commitOnce(topics)
+        return true
+      } catch (error) {
+        const type = kafkaErrorType(error)
+        if (type === 'OFFSET_METADATA_TOO_LARGE') throw error
+        if (type === 'ILLEGAL_GENERATION' || type === 'UNKNOWN_MEMBER_ID') return false
+        this.#parts.logger.warn('commit not accepted, trying again', { topic, partition, type })
+        await pauseFor(RETRY_MS)
+      }
+    }
+    return false
+  }
+
+  drain(deadlineMs: number): Promise<void> {
+    this.#drained ??= this.#drain(deadlineMs)
+    return this.#drained
+  }
+
+  async #drain(deadlineMs: number): Promise<void> {
+    for (const state of this.#states.values()) this.pause(state.topic, state.partition)
+    await before(deadlineMs, Promise.all([...this.#states.values()].map(({ work }) => work)))
+    const consumer = this.#consumer
+    if (consumer !== undefined) await before(deadlineMs, quietly(consumer.disconnect()))
+    for (const state of this.#states.values()) this.#revoke(state)
+    if (this.#settings.group === undefined) {
+      await before(deadlineMs, quietly(this.#admin.deleteGroup(this.#group)))
+    }
+    await before(deadlineMs, this.#admin.close())
+  }
+
+  /**
+   * Through eachBatch's own commit, because Consumer.commitOffsets repeats for ever, and would
+   * carry a commit of this generation over into the next one.
+   */
+  #commitOnce(topics: TopicOffsets[]): Promise<void> {
+    if (this.#commitNow !== undefined) return this.#commitNow({ topics })
+    const flat = topics.flatMap(({ topic, partitions }) =>
+      partitions.map((partition) => ({ topic, ...partition })),
+    )
+    return this.#consumer?.commitOffsets(flat) ?? Promise.reject(new Error('not started'))
+  }
+
+  /** Runs inside kafkajs's join, before it fetches: what is paused here is not read too early. */
+  #joined(assignment: Readonly<Record<string, readonly number[]>>): void {
+    const mine = new Set<PartitionState>()
+    for (const [topic, partitions] of Object.entries(assignment)) {
+      for (const partition of partitions) mine.add(this.#state(topic, partition))
+    }
+    for (const state of this.#states.values()) if (!mine.has(state)) this.#revoke(state)
+    for (const state of mine) {
+      state.mine = true
+      state.ready = false
+      state.epoch++
+      this.#applyPause(state)
+    }
+    const states = [...mine]
+    this.#assign(states).catch((error: unknown) => this.#fail(error))
+  }
+
+  #revoke(state: PartitionState): void {
+    if (!state.mine) return
+    state.mine = state.ready = state.pausedByOwner = false
+    state.epoch++
+    this.#settings.handler.revoked(state.topic, state.partition)
+  }
+
+  async #assign(states: readonly PartitionState[]): Promise<void> {
+    const epochs = new Map(states.map((state) => [state, state.epoch]))
+    const isCurrent = (state: PartitionState) => state.mine && state.epoch === epochs.get(state)
+    const topics = new Set(states.map(({ topic }) => topic))
+    await Promise.all(
+      [...topics].map(async (topic) => {
+        const ours = states.filter((state) => state.topic === topic)
+        const log = await this.#logState(topic, () => ours.some(isCurrent))
+        if (log === undefined) return
+        await Promise.all(
+          ours.map(async (state) => {
+            await state.work // What the owner still holds of an earlier epoch comes first.
+            if (!isCurrent(state)) return
+            const { topic, partition, epoch } = state
+            const committed = log.committed.get(partition)
+            const { handler } = this.#settings
+            const wanted = await handler.assigned({ topic, partition, epoch, committed })
+            if (!isCurrent(state)) return
+            const range = log.range.get(partition)
+            this.#readFrom(state, this.#withinLog(state, wanted, { range, committed }))
+          }),
+        )
+      }),
+    )
+  }
+
+  /** What the group committed and what the log holds; undefined when nobody needs it any more. */
+  async #logState(topic: string, isNeeded: () => boolean) {
+    const { group } = this.#settings
+    while (isNeeded()) {
+      try {
+        const [committed, range] = await Promise.all([
+          group === undefined ? new Map<number, Checkpoint>() : this.#admin.committed(group, topic),
+          this.#admin.offsetRange(topic),
+        ])
+        return { committed, range }
+      } catch (error) {
+        const text = kafkaErrorText(error)
+        this.#parts.logger.warn('offsets of a topic not known yet', { topic, error: text })
+        await pauseFor(RETRY_MS)
+      }
+    }
+    return undefined
+  }
+
+  /** kafkajs would answer an offset outside of the log by jumping, without a word. */
+  #withinLog(
+    state: PartitionState,
+    wanted: number,
+    log: Readonly<{
+      range: Readonly<{ earliest: number; end: number }> | undefined
+      committed: Checkpoint | undefined
+    }>,
+  ): number {
+    const { range, committed } = log
+    if (range === undefined) return wanted
+    if (wanted < range.earliest) {
+      // A group that never committed asks for the beginning, wherever that is by now.
+      if (committed !== undefined) this.#reportGap(state, wanted, range.earliest)
+      return range.earliest
+    }
+    if (wanted > range.end) {
+      this.#reportGap(state, wanted, range.end)
+      return range.end
+    }
+    return wanted
+  }
+
+  #reportGap(state: PartitionState, wanted: number, found: number): void {
+    const { topic, partition } = state
+    this.#parts.metrics.add('weir_offset_gap_total', 1, { topic })
+    this.#parts.logger.error('offsets are missing from the log', {
+      topic,
+      partition,
+      wanted,
+      found,
+      group: this.#group,
+    })
+  }
+
+  #readFrom(state: PartitionState, position: number): void {
+    const { topic, partition } = state
+    state.position = position
+    state.ready = true
+    state.slow = false
+    this.#onConsumer((consumer) => consumer.seek({ topic, partition, offset: String(position) }))
+    this.#applyPause(state)
+  }
+
+  async #eachBatch(payload: EachBatchPayload): Promise<void> {
+    const { batch } = payload
+    this.#commitNow = (offsets) => payload.commitOffsetsIfNecessary(offsets)
+    const state = this.#state(batch.topic, batch.partition)
+    const readable = () => state.mine && state.ready && !state.slow && !state.pausedByOwner
+    if (!readable() || !payload.isRunning() || payload.isStale()) return
+    const { epoch } = state
+    const records = new KafkaLogBatch(batch, state.position)
+    if (records.lastOffset < state.position) return
+    if (records.jumpsTo !== undefined) await this.#checkJump(state, records.jumpsTo)
+    if (!readable() || state.epoch !== epoch || payload.isStale()) return
+    const taken = this.#settings.handler.batch(records)
+    state.work = taken.catch((error: unknown) => this.#fail(error))
+    const next = records.lastOffset + 1
+    if (await isSettledWithin(SLOW_BATCH_MS, taken)) {
+      if (state.epoch !== epoch) return
+      state.position = next
+      payload.resolveOffset(String(records.lastOffset))
+      return
+    }
+    state.slow = true
+    this.#applyPause(state)
+    void taken.then(
+      () => state.epoch === epoch && this.#readFrom(state, next),
+      () => undefined, // `work` has reported it.
+    )
+  }
+
+  /** Compacted topics jump too; only what the log no longer has is a gap. */
+  async #checkJump(state: PartitionState, to: number): Promise<void> {
+    const range = await this.#admin.offsetRange(state.topic).catch(() => undefined)
+    const earliest = range?.get(state.partition)?.earliest ?? to
+    if (state.position < earliest) this.#reportGap(state, state.position, to)
+  }
+
+  #crashed({ payload }: ConsumerCrashEvent): void {
+    // Until kafkajs has joined again, nothing here is ours.
+    this.#commitNow = undefined
+    for (const state of this.#states.values()) {
+      state.ready = false
+      state.epoch++
+    }
+    if (payload.restart) return
+    const text = `the Kafka consumer ${this.name} ended: ${kafkaErrorText(payload.error)}`
+    this.#fail(new Failure('unavailable', text, { cause: payload.error }))
+  }
+
+  #applyPause(state: PartitionState): void {
+    const { topic, partition } = state
+    const where = [{ topic, partitions: [partition] }]
+    const flows = state.ready && !state.slow && !state.pausedByOwner
+    this.#onConsumer((consumer) => (flows ? consumer.resume(where) : consumer.pause(where)))
+  }
+
+  /** kafkajs throws when asked between a crash and its restart; joining again sets all anew. */
+  #onConsumer(ask: (consumer: Consumer) => void): void {
+    if (this.#consumer === undefined) return
+    try {
+      ask(this.#consumer)
+    } catch (error) {
+      this.#parts.logger.debug('the consumer is not running', { error: kafkaErrorText(error) })
+    }
+  }
+
+  #state(topic: string, partition: number): PartitionState {
+    const key = `${topic}/${partition}`
+    let state = this.#states.get(key)
+    if (state === undefined) {
+      state = {
+        topic,
+        partition,
+        epoch: 0,
+        mine: false,
+        ready: false,
+        slow: false,
+        pausedByOwner: false,
+        position: 0,
+        work: Promise.resolve(),
+      }
+      this.#states.set(key, state)
+    }
+    return state
+  }
+}
+
+function pauseFor(delayMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, delayMs))
+}
+
+async function quietly(work: Promise<unknown>): Promise<void> {
+  await work.catch(() => undefined)
+}
+
+/** False when the time is over first. A rejection counts as settled, and is for others to see. */
+async function isSettledWithin(limitMs: number, work: Promise<void>): Promise<boolean> {
+  let settled = false
+  const done = work.then(
+    () => void (settled = true),
+    () => undefined,
+  )
+  await before(limitMs, done)
+  return settled
+}

@@ -1,0 +1,26 @@
+/** Log on Apache Kafka, over kafkajs. */
+import type { Clock } from '../clock.ts'
+import type { Logger } from '../observe/logger.ts'
+import type { Metrics } from '../observe/metrics.ts'
+import { KafkaAdmin } from './kafkajs-admin.ts'
+import { createKafkaClient } from './kafkajs-client.ts'
+import { KafkaConsumer } from './kafkajs-consumer.ts'
+import { KafkaWriter } from './kafkajs-writer.ts'
+import type { Log } from './log.ts'
+
+export function createKafkaLog(
+  options: Readonly<{
+    brokers: readonly string[]
+    clientId: string
+    logger: Logger
+    metrics: Metrics
+    clock: Clock
+  }>,
+): Log {
+  const parts = { ...options, kafka: createKafkaClient(options) }
+  return {
+    writer: (settings) => new KafkaWriter(parts, settings),
+    consumer: (settings) => new KafkaConsumer(parts, settings),
+    admin: () => new KafkaAdmin(parts),
+  }
+}

@@ -1,0 +1,215 @@
+/**
+ * Five parts of kafkajs 2.2.4 that cost too much or wait too long, replaced before the package is
+ * first required. Its package has no `exports` map, so a deep require and the require cache reach
+ * them; the version is pinned, and kafkajs-replacements.test.ts holds each part to real bytes.
+ *
+ *   produce v3 request      one buffer per request instead of an object per record, header, field
+ *                           (v4 to v7 go through v3)
+ *   groupMessagesPerPartition  our batches name their partition; the stock one copies per message
+ *   requestQueue timer      the stock one runs a 1 ms timer per connection for ever
+ *   eosManager broker lock  the stock one lets one idempotent request per broker fly at a time.
+ *                           Sequence numbers are per partition, and PartitionedWriter already
+ *                           keeps one request per partition in flight, so the lock guards nothing
+ *   record batch decoder    one object per batch, and the checksum that kafkajs never looks at
+ *
+ * Each falls back to the stock code for anything but our own packed batches.
+ */
+import { createRequire } from 'node:module'
+import type * as Kafkajs from 'kafkajs'
+import { systemClock } from '../clock.ts'
+import { PackedRecords } from './packed-records.ts'
+import { encodeProduceBody } from './produce-request.ts'
+import { type RawBatch, readBatch } from './record-batch-reader.ts'
+
+const VERSION = '2.2.4'
+const require = createRequire(import.meta.url)
+
+/** kafkajs's own shapes, as far as the replacements touch them. */
+type ProduceArguments = Readonly<{
+  acks: number
+  timeout: number
+  transactionalId?: string | null
+  /** Kafkajs keeps 64-bit numbers as text or as objects of its own. */
+  producerId?: string | number | Readonly<{ toString(): string }>
+  producerEpoch?: number
+  compression?: number
+  topicData: readonly Readonly<{
+    topic: string
+    partitions: readonly Readonly<{ messages: unknown; firstSequence?: number }>[]
+  }>[]
+}>
+type ProduceRequest = Readonly<{
+  apiKey: number
+  apiVersion: number
+  apiName: string
+  expectResponse: () => boolean
+  encode: () => Promise<unknown>
+}>
+export type ProduceRequestFactory = (request: ProduceArguments) => ProduceRequest
+type Grouping = (input: Readonly<{ messages: unknown }>) => Record<number, unknown>
+type EosManagerFactory = (options: Readonly<{ transactional: boolean }>) => Record<string, unknown>
+type RequestQueue = {
+  throttleCheckTimeoutId: NodeJS.Timeout | null
+  throttledUntil: number
+  pending: readonly unknown[]
+  checkPendingRequests(): void
+}
+type FetchDecoder = { buffer: Buffer; offset: number }
+/** What kafkajs hands on to eachBatch: as many fields of a message as its own filters read. */
+export type BatchMessage = Readonly<{
+  offset: string
+  key: Buffer | null
+  isControlRecord: boolean
+  batchContext: Readonly<{ producerId: string; inTransaction: boolean }>
+  raw: RawBatch
+}>
+type Codec = Readonly<{ decompress(bytes: Buffer): Promise<Buffer> }>
+
+let installed: typeof Kafkajs | undefined
+
+/** The kafkajs module with the replacements in. Requiring it twice gives the same module. */
+export function requireKafkajs(): typeof Kafkajs {
+  installed ??= install()
+  return installed
+}
+
+/** A module of kafkajs by its path, as it is, for the tests that compare. */
+export function requireStock(path: string): unknown {
+  return require(`kafkajs/src/${path}`)
+}
+
+function install(): typeof Kafkajs {
+  const { version } = require('kafkajs/package.json') as { version: string }
+  if (version !== VERSION) {
+    throw new Error(`kafkajs ${version} is installed, but the replacements are for ${VERSION}`)
+  }
+  replace('protocol/requests/produce/v3/request', produceRequest)
+  replace('producer/groupMessagesPerPartition', grouping)
+  replace('producer/eosManager', withoutBrokerLock)
+  replace('protocol/recordBatch/v0/decoder', () => decodeBatch)
+  replaceTimer()
+  return require('kafkajs') as typeof Kafkajs
+}
+
+// `as` throughout this file: kafkajs publishes no types for its inner modules.
+function replace<T>(path: string, replacementOf: (stock: T) => T): void {
+  const resolved = require.resolve(`kafkajs/src/${path}`)
+  const stock = require(resolved) as T
+  const entry = require.cache[resolved]
+  if (entry === undefined) throw new Error(`kafkajs has no module ${path}`)
+  entry.exports = replacementOf(stock)
+}
+
+/** Exported for the test that compares its bytes with the stock ones. */
+export function produceRequest(stock: ProduceRequestFactory): ProduceRequestFactory {
+  return (request) => {
+    const body = packedBody(request)
+    if (body === undefined) return stock(request)
+    const { acks, timeout: timeoutMs } = request
+    return {
+      ...stock({ ...request, topicData: [] }),
+      encode: async () => {
+        const buf = encodeProduceBody({ ...body, acks, timeoutMs })
+        return { buf, buffer: buf } // The two fields that kafkajs reads of an Encoder.
+      },
+    }
+  }
+}
+
+function packedBody(request: ProduceArguments) {
+  const topic = request.topicData[0]
+  const partition = topic?.partitions[0]
+  const records = partition?.messages
+  if (topic === undefined || !(records instanceof PackedRecords)) return undefined
+  if (request.topicData.length > 1 || topic.partitions.length > 1) {
+    throw new Error('a packed batch travels alone: one send per partition')
+  }
+  if ((request.compression ?? 0) !== 0 || (request.transactionalId ?? null) !== null) {
+    throw new Error('a packed batch is neither compressed nor part of a transaction')
+  }
+  return {
+    topic: topic.topic,
+    records,
+    producerId: BigInt((request.producerId ?? -1).toString()),
+    producerEpoch: request.producerEpoch ?? 0,
+    firstSequence: partition?.firstSequence ?? 0,
+  }
+}
+
+function grouping(stock: Grouping): Grouping {
+  return (input) =>
+    input.messages instanceof PackedRecords
+      ? { [input.messages.partition]: input.messages }
+      : stock(input)
+}
+
+function withoutBrokerLock(stock: EosManagerFactory): EosManagerFactory {
+  return (options) => {
+    const manager = stock(options)
+    if (options.transactional) return manager
+    return { ...manager, acquireBrokerLock: async () => {}, releaseBrokerLock: () => {} }
+  }
+}
+
+const CHECK_PENDING_MS = 10
+
+function replaceTimer(): void {
+  const { prototype } = require('kafkajs/src/network/requestQueue') as {
+    prototype: { scheduleCheckPendingRequests(this: RequestQueue): void }
+  }
+  prototype.scheduleCheckPendingRequests = function () {
+    if (this.throttleCheckTimeoutId !== null) return
+    let delayMs = this.throttledUntil - systemClock.nowMs() // kafkajs sets it from the wall clock.
+    if (delayMs <= 0) {
+      if (this.pending.length === 0) return
+      delayMs = CHECK_PENDING_MS
+    }
+    this.throttleCheckTimeoutId = setTimeout(() => {
+      this.throttleCheckTimeoutId = null
+      this.checkPendingRequests()
+    }, delayMs)
+  }
+}
+
+/** Bytes before what a batch's length field counts: base offset and the length itself. */
+const LENGTH_COUNTS_FROM = 12
+
+async function decodeBatch(decoder: FetchDecoder): Promise<{ records: BatchMessage[] }> {
+  const start = decoder.offset
+  const end = start + LENGTH_COUNTS_FROM + decoder.buffer.readInt32BE(start + 8)
+  decoder.offset = end
+  if (end > decoder.buffer.length) throw partialMessage(end - decoder.buffer.length)
+  let raw = readBatch(decoder.buffer.subarray(start, end))
+  if (raw.compression !== 0) raw = { ...raw, body: await decompress(raw) }
+  return { records: [messageOf(raw)] }
+}
+
+function messageOf(raw: RawBatch): BatchMessage {
+  return {
+    // The last offset: kafkajs drops what lies below the fetch offset, and a fetch may start
+    // in the middle of a batch.
+    offset: String(raw.lastOffset),
+    // An abort marker is told by its key, the first bytes after a record's fixed part.
+    key: raw.isControl ? raw.body.subarray(5, 9) : null,
+    isControlRecord: raw.isControl,
+    batchContext: { producerId: String(raw.producerId), inTransaction: raw.inTransaction },
+    raw,
+  }
+}
+
+function decompress(raw: RawBatch): Promise<Buffer> {
+  const codecs = require('kafkajs/src/protocol/message/compression') as {
+    lookupCodecByAttributes(attributes: number): Codec | null
+  }
+  const codec = codecs.lookupCodecByAttributes(raw.compression)
+  if (codec === null) throw new Error(`a batch is compressed by codec ${raw.compression}`)
+  return codec.decompress(raw.body)
+}
+
+/** The last batch of a fetch is often cut; kafkajs knows that by this error. */
+function partialMessage(missingBytes: number): Error {
+  const { KafkaJSPartialMessageError } = require('kafkajs/src/errors') as {
+    KafkaJSPartialMessageError: new (message: string) => Error
+  }
+  return new KafkaJSPartialMessageError(`${missingBytes} bytes of a record batch are missing`)
+}
