@@ -113,6 +113,11 @@ export const METRICS = {
     help: 'Times that wanted offsets were not in the log any more, by topic. Must stay 0.',
     labels: ['topic'],
   },
+  weir_supervisor_restarts_total: {
+    type: 'counter',
+    help: 'Restarts of a role by `weir up`.',
+    labels: ['child'],
+  },
 } as const satisfies Record<string, CounterSpec | GaugeSpec | HistogramSpec>
 
 export type MetricName = keyof typeof METRICS

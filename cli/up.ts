@@ -1,0 +1,109 @@
+/**
+ * `weir up`: the roles as child processes of one supervisor, against servers that exist. It is a
+ * role itself, so it has the same options, logs, signals and admin server; its /readyz says which
+ * role is missing.
+ *
+ * Roles take their options from the environment that `weir up` was started with. They start right
+ * bank first and stop left bank first: devices are refused before anything behind them goes away.
+ */
+import { join } from 'node:path'
+import { envName } from '../platform/config/option-names.ts'
+import type { OptionTable, OptionValues } from '../platform/config/options.ts'
+import { PROCESS_OPTIONS } from '../platform/config/shared-options.ts'
+import type { ChildSpec } from '../platform/lifecycle/child-spec.ts'
+import type { Role } from '../platform/lifecycle/role.ts'
+import type { ChildEvent } from '../platform/lifecycle/supervised-child.ts'
+import { Supervisor } from '../platform/lifecycle/supervisor.ts'
+import type { Logger } from '../platform/observe/logger.ts'
+import type { Metrics } from '../platform/observe/metrics.ts'
+
+/** Start order. */
+const ROLES = ['api', 'pipeline', 'connectors'] as const
+
+/** A role closes what it holds after its own deadline; only then is it killed. */
+const ROLE_CLOSING_MS = 3_000
+const ROLE_READY_MS = 120_000
+
+export const UP_OPTIONS = {
+  ...PROCESS_OPTIONS,
+  adminPort: {
+    ...PROCESS_OPTIONS.adminPort,
+    doc: 'Port of the admin server; api, pipeline and connectors take the next three; 0: any free.',
+  },
+  drainDeadlineMs: {
+    ...PROCESS_OPTIONS.drainDeadlineMs,
+    default: 45_000,
+    min: 15_000,
+    doc: 'How long all roles together may take to end, one after the other.',
+  },
+} as const satisfies OptionTable
+
+export const upRole: Role<typeof UP_OPTIONS> = {
+  name: 'up',
+  summary: 'Run all roles under a supervisor, against servers that exist.',
+  options: UP_OPTIONS,
+  async build({ options, logger, metrics, clock }) {
+    const supervisor = new Supervisor({
+      children: roleChildren(options),
+      clock,
+      onEvent: (event) => report(event, logger, metrics),
+    })
+    return {
+      services: [supervisor],
+      addresses: () =>
+        Object.fromEntries(
+          supervisor
+            .status()
+            .flatMap(({ id, addresses }) =>
+              Object.entries(addresses).map(([name, url]) => [
+                name === 'admin' ? `${id}Admin` : name,
+                url,
+              ]),
+            ),
+        ),
+    }
+  },
+}
+
+/** One child per role, in start order. */
+export function roleChildren(options: OptionValues<typeof UP_OPTIONS>): readonly ChildSpec[] {
+  const { adminPort, drainDeadlineMs } = options
+  const shutdownMs = Math.floor(drainDeadlineMs / ROLES.length)
+  return ROLES.map((role, at) => ({
+    id: role,
+    command: process.execPath,
+    args: [...process.execArgv, join(import.meta.dirname, 'weir.js'), role],
+    env: {
+      [envName('adminHost')]: options.adminHost,
+      [envName('adminPort')]: String(adminPort === 0 ? 0 : adminPort + 1 + at),
+      [envName('logLevel')]: options.logLevel,
+      [envName('logFormat')]: options.logFormat,
+      [envName('drainDeadlineMs')]: String(shutdownMs - ROLE_CLOSING_MS),
+    },
+    restart: 'permanent',
+    shutdownSignal: 'SIGTERM',
+    shutdownMs,
+    readiness: { kind: 'ipc' },
+    readyMs: ROLE_READY_MS,
+  }))
+}
+
+function report(event: ChildEvent, logger: Logger, metrics: Metrics): void {
+  const child = { child: event.id }
+  switch (event.kind) {
+    case 'started':
+      return logger.info('role started', { ...child, pid: event.pid })
+    case 'ready':
+      return logger.info('role ready', { ...child, tookMs: event.tookMs })
+    case 'exited':
+      if (event.asked) return logger.info('role ended', child)
+      return logger.error('role ended by itself', { ...child, ...event.exit })
+    case 'stalled':
+      return logger.error('role does not answer: killing it', child)
+    case 'backing_off':
+      metrics.add('weir_supervisor_restarts_total', 1, child)
+      return logger.warn('role starts again after a pause', { ...child, delayMs: event.delayMs })
+    case 'gave_up':
+      return logger.error('role ended too often: ending everything', child)
+  }
+}
