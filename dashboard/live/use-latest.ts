@@ -1,0 +1,31 @@
+/** Latest values as state: what a page fetched, kept true by the live feed, drawn once a frame. */
+import { useCallback, useEffect, useRef, useState } from 'preact/hooks'
+import type { ReadingItem } from '../../api/contract/live.ts'
+import { isReading, type LatestByDevice, mergeLatest } from './latest-values.ts'
+import type { LiveFeed } from './live-feed.ts'
+
+export type LatestStore = { latest: LatestByDevice; hear: (items: readonly ReadingItem[]) => void }
+
+export function useLatest(feed: LiveFeed, devices: readonly string[]): LatestStore {
+  const [latest, setLatest] = useState<LatestByDevice>(new Map())
+  const waiting = useRef<ReadingItem[]>([])
+  const hear = useCallback((items: readonly ReadingItem[]) => {
+    const first = waiting.current.length === 0
+    for (const item of items) waiting.current.push(item)
+    if (!first || items.length === 0) return
+    requestAnimationFrame(() => {
+      const heard = waiting.current
+      waiting.current = []
+      setLatest((known) => mergeLatest(known, heard))
+    })
+  }, [])
+  const wanted = devices.join('\n')
+  useEffect(() => {
+    if (wanted === '') return undefined
+    const interest = { stream: 'readings', devices: wanted.split('\n'), metrics: ['*'] } as const
+    return feed.subscribe(interest, (event) => {
+      if (event.kind !== 'refused') hear(event.items.filter(isReading))
+    })
+  }, [feed, wanted, hear])
+  return { latest, hear }
+}

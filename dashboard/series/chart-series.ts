@@ -1,0 +1,206 @@
+/**
+ * Keeps the points of one chart true: fetches the stretch that is looked at, hears the live stream,
+ * and after every reconnect fetches that stretch again, so that what happened meanwhile (windows
+ * that passed, windows that were corrected) closes without a hole. All merges keep the highest
+ * version, so their order does not matter.
+ */
+import type { Problem } from '../../api/contract/resources.ts'
+import type { LiveItem, RollupItem } from '../../api/contract/live.ts'
+import type { Answer, ApiClient } from '../api-client.ts'
+import type { LiveFeed } from '../live/live-feed.ts'
+import { type Point, PointSeries, pointOfReading } from './point-series.ts'
+import { type Grain, grainWidthMs, type Range } from './span.ts'
+
+const RAW_PAGE_READINGS = 1000
+const RAW_PAGES_MAX = 10
+const TAIL_POLL_MS = 10_000
+const KEPT_POINTS_MAX = 20_000
+
+export type SeriesTrouble =
+  | { kind: 'problem'; problem: Problem }
+  | { kind: 'unreachable'; detail: string }
+
+export type Shown = Readonly<{
+  points: readonly Point[]
+  grain: Grain
+  loading: boolean
+  trouble: SeriesTrouble | undefined
+  /** Final windows that changed while they were on screen. */
+  corrected: number
+}>
+
+export type ChartSeriesOptions = Readonly<{
+  api: Pick<ApiClient, 'readings' | 'rollups'>
+  feed: Pick<LiveFeed, 'subscribe' | 'watch'>
+  device: string
+  metric: string
+  nowMs: () => number
+  onChange: () => void
+}>
+
+export class ChartSeries {
+  readonly #options: ChartSeriesOptions
+  #series = new PointSeries('10s')
+  /** A finer or coarser series on its way: the old picture stays until this one has points. */
+  #next: PointSeries | undefined
+  #loaded: Range | undefined
+  #corrected = 0
+  #trouble: SeriesTrouble | undefined
+  #request: AbortController | undefined
+  #unsubscribe: () => void = () => undefined
+  #poll: ReturnType<typeof setInterval> | undefined
+  #snapshots = 0
+
+  constructor(options: ChartSeriesOptions) {
+    this.#options = options
+  }
+
+  get shown(): Shown {
+    const { grain } = this.#series
+    const loading = this.#request !== undefined && this.#series.all().length === 0
+    const [trouble, corrected] = [this.#trouble, this.#corrected]
+    return { points: this.#series.all(), grain, loading, trouble, corrected }
+  }
+
+  /** Looks at a stretch. Cheap when it is loaded already, so it may be called on every frame. */
+  show(range: Range, grain: Grain): void {
+    const fresh = this.#loaded === undefined || grain !== (this.#next ?? this.#series).grain
+    if (fresh) this.#change(grain)
+    else if (this.#covers(range)) return
+    const lengthMs = range.toMs - range.fromMs
+    const fromMs = Math.max(0, range.fromMs - lengthMs / 2)
+    this.#loaded = { fromMs, toMs: Math.max(range.toMs + lengthMs / 2, this.#endMs()) }
+    void this.#load(this.#loaded)
+  }
+
+  reload(): void {
+    if (this.#loaded !== undefined) void this.#load({ ...this.#loaded, toMs: this.#endMs() })
+  }
+
+  close(): void {
+    this.#request?.abort()
+    this.#unsubscribe()
+    clearInterval(this.#poll)
+  }
+
+  #covers({ fromMs, toMs }: Range): boolean {
+    const loaded = this.#loaded
+    if (loaded === undefined || fromMs < loaded.fromMs) return false
+    // What lies after the load is heard live or polled, so the present is always covered.
+    return toMs <= Math.max(loaded.toMs, this.#endMs())
+  }
+
+  /** Where the newest window can end; device clocks may run a little ahead of this one. */
+  #endMs(): number {
+    return this.#options.nowMs() + 60_000
+  }
+
+  #change(grain: Grain): void {
+    this.#unsubscribe()
+    clearInterval(this.#poll)
+    this.#snapshots = 0
+    this.#corrected = 0
+    const series = new PointSeries(grain)
+    if (this.#series.all().length === 0) this.#series = series
+    this.#next = series === this.#series ? undefined : series
+    if (grain === '10s' || grain === '1m') this.#listen(grain)
+    else this.#pollTail()
+  }
+
+  #listen(resolution: '10s' | '1m'): void {
+    const { feed, device, metric } = this.#options
+    const interest = {
+      stream: 'rollups',
+      devices: [device],
+      metrics: [metric],
+      resolution,
+    } as const
+    this.#unsubscribe = feed.subscribe(interest, (event) => {
+      if (event.kind === 'refused') return
+      this.#merge(event.items.filter((item) => isRollup(item, resolution)))
+      // The first snapshot follows the first fetch; any later one means that we were away.
+      if (event.kind !== 'snapshot') return
+      if (this.#snapshots++ === 0) void this.#loadTail()
+      else this.reload()
+    })
+  }
+
+  /** The feed carries 10 s and 1 min windows; anything else is asked for every few seconds. */
+  #pollTail(): void {
+    this.#poll = setInterval(() => void this.#loadTail(), TAIL_POLL_MS)
+    const unwatch = this.#options.feed.watch((state) => {
+      if (state.kind === 'live') this.reload()
+    })
+    this.#unsubscribe = unwatch
+  }
+
+  async #load(range: Range): Promise<void> {
+    this.#request?.abort()
+    const request = new AbortController()
+    this.#request = request
+    const answer = await this.#fetch(range, request.signal)
+    if (this.#request !== request || answer.kind === 'aborted') return
+    this.#request = undefined
+    this.#trouble = answer.kind === 'ok' ? undefined : answer
+    if (answer.kind === 'ok') {
+      this.#merge(answer.value)
+      this.#promote()
+    }
+    this.#options.onChange()
+  }
+
+  async #loadTail(): Promise<void> {
+    const series = this.#next ?? this.#series
+    const newest = series.all().at(-1)
+    if (newest === undefined) return this.reload()
+    const fromMs = Math.max(0, newest.start - 2 * grainWidthMs(series.grain))
+    const answer = await this.#fetch({ fromMs, toMs: this.#endMs() }, undefined)
+    if (answer.kind === 'ok' && series === (this.#next ?? this.#series)) this.#merge(answer.value)
+  }
+
+  #merge(points: readonly Point[]): void {
+    const series = this.#next ?? this.#series
+    const { changed, corrected } = series.merge(points)
+    if (series.all().length > KEPT_POINTS_MAX && this.#loaded !== undefined) {
+      series.forgetBefore(this.#loaded.fromMs)
+    }
+    this.#corrected += corrected
+    if (changed > 0) this.#options.onChange()
+  }
+
+  #promote(): void {
+    if (this.#next !== undefined) this.#series = this.#next
+    this.#next = undefined
+  }
+
+  async #fetch(range: Range, signal: AbortSignal | undefined): Promise<Answer<Point[]>> {
+    const { api, device, metric } = this.#options
+    const { grain } = this.#next ?? this.#series
+    const stopping = signal === undefined ? {} : { signal }
+    if (grain === 'raw') return this.#fetchRaw({ device, metric, range, ...stopping })
+    const answer = await api.rollups({ device, metric, range, resolution: grain, ...stopping })
+    return answer.kind === 'ok' ? { kind: 'ok', value: answer.value.items } : answer
+  }
+
+  async #fetchRaw(
+    series: Readonly<{ device: string; metric: string; range: Range; signal?: AbortSignal }>,
+  ): Promise<Answer<Point[]>> {
+    const points: Point[] = []
+    let cursor = ''
+    for (let page = 0; page < RAW_PAGES_MAX; page++) {
+      const answer = await this.#options.api.readings({
+        ...series,
+        cursor,
+        limit: RAW_PAGE_READINGS,
+      })
+      if (answer.kind !== 'ok') return answer
+      for (const { at, value } of answer.value.items) points.push(pointOfReading(at, value))
+      if (answer.value.next === null) break
+      cursor = answer.value.next
+    }
+    return { kind: 'ok', value: points }
+  }
+}
+
+const isRollup = (item: LiveItem, resolution: string): item is RollupItem =>
+  'start' in item && item.resolution === resolution
