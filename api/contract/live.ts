@@ -17,7 +17,14 @@ export type LiveStream = 'readings' | 'rollups' | 'alerts'
 
 export type ClientMessage =
   | { type: 'hello'; key: string }
-  | { type: 'subscribe'; id: string; stream: LiveStream; devices: string[]; metrics: string[]; resolution?: '10s' | '1m' }
+  | {
+      type: 'subscribe'
+      id: string
+      stream: LiveStream
+      devices: string[]
+      metrics: string[]
+      resolution?: '10s' | '1m'
+    }
   | { type: 'unsubscribe'; id: string }
 
 export type ServerMessage =

@@ -1,0 +1,218 @@
+/** Devices over HTTP: every good and bad input, on a real server and a real Postgres. */
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { testStack } from '../../test/stack.ts'
+import type { HttpServer } from '../../platform/http/uws-server.ts'
+import type { CreatedDevice, DeviceList, Problem } from '../contract/resources.ts'
+import {
+  type Answered,
+  type ApiDatabases,
+  clientOf,
+  jsonBody,
+  openDatabases,
+  startServer,
+} from '../testing/api-fixture.ts'
+
+let databases: ApiDatabases
+let server: HttpServer
+let ask: ReturnType<typeof clientOf>
+let askOther: ReturnType<typeof clientOf>
+
+before(async () => {
+  databases = await openDatabases(await testStack())
+  server = await startServer(databases)
+  ask = clientOf(server.port, databases.keys.acme)
+  askOther = clientOf(server.port, databases.keys.other)
+})
+after(async () => {
+  await server.drain(1_000)
+  await databases.close()
+})
+
+const problem = (answered: Answered): Problem => answered.body as Problem
+
+function assertProblem(answered: Answered, status: number, code: string, field?: string): void {
+  assert.deepEqual(
+    { status: answered.status, code: problem(answered).code, field: problem(answered).field },
+    { status, code, field },
+  )
+  assert.equal(answered.headers.get('content-type'), 'application/problem+json')
+  assert.equal(problem(answered).status, status)
+}
+
+describe('creating a device', () => {
+  it('answers with the device and a credential that is stored only as a hash', async () => {
+    const created = await ask('/v1/devices', jsonBody({ id: 'pump-1', name: 'Pump one' }))
+    assert.equal(created.status, 201)
+    assert.equal(created.headers.get('location'), '/v1/devices/pump-1')
+    const { device, credential } = created.body as CreatedDevice
+    assert.deepEqual(
+      { ...device, createdAt: 0 },
+      { id: 'pump-1', name: 'Pump one', state: 'active', createdAt: 0 },
+    )
+    assert.equal(credential.username, 'pump-1@acme')
+    assert.ok(credential.secret.length >= 22, 'a secret of 128 bits at least')
+    const rows = await databases.postgres.query<{ all: string }>(
+      `SELECT string_agg(d::text || encode(c.secret_hash, 'escape'), '') AS all
+       FROM devices d JOIN device_credentials c ON c.device = d.id`,
+    )
+    assert.ok(!rows[0]?.all.includes(credential.secret))
+  })
+
+  it('names a device after its id where no name is given', async () => {
+    const created = await ask('/v1/devices', jsonBody({ id: 'nameless' }))
+    assert.equal((created.body as CreatedDevice).device.name, 'nameless')
+  })
+
+  it('refuses an id that exists, and keeps tenants apart', async () => {
+    await ask('/v1/devices', jsonBody({ id: 'twice' }))
+    assertProblem(await ask('/v1/devices', jsonBody({ id: 'twice' })), 409, 'device_exists', 'id')
+    assert.equal((await askOther('/v1/devices', jsonBody({ id: 'twice' }))).status, 201)
+  })
+
+  const bad: readonly (readonly [string, unknown, string | undefined])[] = [
+    ['no id', {}, 'id'],
+    ['an empty id', { id: '' }, 'id'],
+    ['an id with a slash', { id: 'a/b' }, 'id'],
+    ['an id with a wildcard', { id: '+' }, 'id'],
+    ['an id that is too long', { id: 'x'.repeat(129) }, 'id'],
+    ['an id that is a number', { id: 7 }, 'id'],
+    ['an id with a newline at its end', { id: 'a\n' }, 'id'],
+    ['a name that is empty', { id: 'ok', name: '' }, 'name'],
+    ['a name that is too long', { id: 'ok', name: 'x'.repeat(257) }, 'name'],
+    ['a name with U+0000', { id: 'ok', name: 'a\u0000b' }, 'name'],
+    ['a field that does not exist', { id: 'ok', state: 'active' }, 'state'],
+    ['__proto__', '{"id":"ok","__proto__":{"name":"x"}}', '__proto__'],
+    ['a key twice', '{"id":"ok","id":"other"}', 'id'],
+    ['a key twice, once in escapes', '{"id":"ok","\\u0069d":"other"}', 'id'],
+    ['nesting without end', '['.repeat(5_000), undefined],
+    ['an array', [], undefined],
+    ['null', 'null', undefined],
+    ['something else than JSON', '{id:1}', undefined],
+    ['an unended string', '{"id":"', undefined],
+    ['nothing', '', undefined],
+  ]
+  for (const [what, body, field] of bad) {
+    it(`refuses ${what}`, async () => {
+      assertProblem(await ask('/v1/devices', jsonBody(body)), 400, 'request_invalid', field)
+    })
+  }
+
+  it('refuses bytes that are not UTF-8', async () => {
+    const init = { ...jsonBody({}), body: Buffer.from('{"id":"\xff"}', 'latin1') }
+    assertProblem(await ask('/v1/devices', init), 400, 'request_invalid')
+  })
+
+  it('refuses a body over the limit with 413, and other types with 415', async () => {
+    const large = jsonBody(JSON.stringify({ id: 'x', name: 'y'.repeat(70_000) }))
+    assertProblem(await ask('/v1/devices', large), 413, 'payload_too_large')
+    const text = { method: 'POST', body: '{"id":"x"}', headers: { 'content-type': 'text/plain' } }
+    assertProblem(await ask('/v1/devices', text), 415, 'media_type_unsupported')
+  })
+})
+
+describe('listing devices', () => {
+  const ids = Array.from({ length: 23 }, (_, index) => `list-${String(index).padStart(2, '0')}`)
+  before(async () => {
+    for (const id of ids) await ask('/v1/devices', jsonBody({ id, name: `Walk 100% ${id}` }))
+    await askOther('/v1/devices', jsonBody({ id: 'list-foreign' }))
+  })
+
+  it('gives every item exactly once over the pages, whatever their size', async () => {
+    for (const limit of [1, 7, 23, 100]) {
+      const seen: string[] = []
+      let next: string | null = null
+      do {
+        const cursor: string = next === null ? '' : `&cursor=${next}`
+        const page = (await ask(`/v1/devices?q=list-&limit=${limit}${cursor}`)).body as DeviceList
+        assert.ok(page.items.length <= limit)
+        seen.push(...page.items.map((item) => item.id))
+        next = page.next
+      } while (next !== null)
+      assert.deepEqual(seen, ids)
+    }
+  })
+
+  it('searches ids and names in any case, and takes wildcards literally', async () => {
+    const found = async (q: string) =>
+      ((await ask(`/v1/devices?q=${encodeURIComponent(q)}`)).body as DeviceList).items.length
+    assert.equal(await found('LIST-1'), 10)
+    assert.equal(await found('walk 100%'), 23)
+    assert.equal(await found('%'), 23)
+    assert.equal(await found('_'), 0)
+    assert.equal(await found("' OR 1=1 --"), 0)
+  })
+
+  const bad: readonly (readonly [string, string, string])[] = [
+    ['limit=0', 'request_invalid', 'limit'],
+    ['limit=501', 'request_invalid', 'limit'],
+    ['limit=ten', 'request_invalid', 'limit'],
+    ['limit=1&limit=2', 'request_invalid', 'limit'],
+    ['colour=red', 'request_invalid', 'colour'],
+    ['include=everything', 'request_invalid', 'include'],
+    ['q=%ff', 'request_invalid', 'q'],
+    ['q=%00', 'request_invalid', 'q'],
+    [`q=${'x'.repeat(257)}`, 'request_invalid', 'q'],
+    ['cursor=nonsense', 'cursor_invalid', 'cursor'],
+    [`cursor=${Buffer.from('[1,"x"]').toString('base64url')}`, 'cursor_invalid', 'cursor'],
+  ]
+  for (const [query, code, field] of bad) {
+    it(`refuses ${query.slice(0, 30)}`, async () => {
+      assertProblem(await ask(`/v1/devices?${query}`), 400, code, field)
+    })
+  }
+
+  it('refuses the cursor of another question', async () => {
+    const page = (await ask('/v1/devices?q=list-&limit=2')).body as DeviceList
+    const other = await ask(`/v1/devices?q=walk&limit=2&cursor=${page.next ?? ''}`)
+    assertProblem(other, 400, 'cursor_invalid', 'cursor')
+  })
+})
+
+describe('one device', () => {
+  it('is found, deleted, and gone; another tenant can do none of it', async () => {
+    await ask('/v1/devices', jsonBody({ id: 'short-lived' }))
+    const path = '/v1/devices/short-lived'
+    assertProblem(await askOther(path), 404, 'device_not_found', 'id')
+    assertProblem(await askOther(path, { method: 'DELETE' }), 404, 'device_not_found', 'id')
+    assert.equal((await ask(path)).status, 200)
+    assert.equal((await ask(path, { method: 'HEAD' })).status, 200)
+    assert.equal((await ask(path, { method: 'DELETE' })).status, 204)
+    assertProblem(await ask(path), 404, 'device_not_found', 'id')
+    assertProblem(await ask(path, { method: 'DELETE' }), 404, 'device_not_found', 'id')
+  })
+
+  it('refuses ids that cannot be', async () => {
+    assertProblem(await ask('/v1/devices/a%2Fb'), 400, 'request_invalid', 'id')
+    assertProblem(await ask('/v1/devices/%ff'), 400, 'request_invalid', 'id')
+    assertProblem(await ask('/v1/devices/'), 400, 'request_invalid', 'id')
+  })
+})
+
+describe('asking at all', () => {
+  it('demands a valid key and says how', async () => {
+    const without = await ask('/v1/devices', { headers: { authorization: '' } })
+    assertProblem(without, 401, 'unauthenticated')
+    assert.equal(without.headers.get('www-authenticate'), 'Bearer')
+    for (const value of ['Bearer', 'Bearer wrong', 'Basic YTpi', `Bearer ${'x'.repeat(9_00)}`]) {
+      assertProblem(
+        await ask('/v1/devices', { headers: { authorization: value } }),
+        401,
+        'unauthenticated',
+      )
+    }
+  })
+
+  it('answers 404 and 405 with what is offered', async () => {
+    assertProblem(await ask('/v1/nothing'), 404, 'not_found')
+    const wrong = await ask('/v1/devices', { method: 'PUT' })
+    assertProblem(wrong, 405, 'method_not_allowed')
+    assert.equal(wrong.headers.get('allow'), 'POST, GET, HEAD')
+  })
+
+  it('says at / that the dashboard is not built', async () => {
+    const home = await ask('/')
+    assert.equal(home.status, 200)
+    assert.match(String(home.body), /npm run build/)
+  })
+})

@@ -1,0 +1,60 @@
+/**
+ * Every limit of the api, in one place. They are published in /openapi.json under `x-limits`, and
+ * an error that a limit causes names it. The assertions at the end hold them against each other.
+ */
+import assert from 'node:assert/strict'
+
+export const LIMITS = {
+  /** A request's body. */
+  bodyBytesMax: 64 * 1024,
+  jsonDepthMax: 16,
+  /** A whole query string, and one value in it. */
+  queryBytesMax: 8 * 1024,
+  textParameterCharsMax: 512,
+  /** Requests being answered at once; further ones are told to come back. */
+  requestsInFlightMax: 256,
+  devicesPerPageMax: 500,
+  devicesPerPageDefault: 100,
+  readingsPerPageMax: 10_000,
+  readingsPerPageDefault: 1_000,
+  rollupPointsMax: 10_000,
+  rollupPointsDefault: 1_000,
+  /** How long one question may keep the database busy. */
+  querySecondsMax: 10,
+  metricCharsMax: 128,
+  /** 2106-02-07, the last second that the tables can hold. */
+  timeMsMax: 4_294_967_295_000,
+  apiKeyCharsMax: 256,
+
+  /** Live feed. */
+  liveSocketsMax: 2_000,
+  liveHelloMsMax: 10_000,
+  liveMessageBytesMax: 64 * 1024,
+  liveSubscriptionsMax: 64,
+  liveSubscriptionIdCharsMax: 64,
+  liveNamesPerSubscriptionMax: 1_000,
+  /** A frame's items; more go into the next frames. */
+  liveFrameItemsMax: 1_000,
+  /** Unread bytes of a socket above which nothing more is sent to it. */
+  liveSocketBytesMax: 256 * 1024,
+  /** Waiting steps of a subscription above which only the newest of each series is kept. */
+  liveStepsMax: 2_000,
+  /** Waiting series of a subscription above which it starts again with a new snapshot. */
+  livePendingSeriesMax: 20_000,
+  liveSnapshotItemsMax: 50_000,
+  /** Series whose newest value is kept in memory. */
+  latestSeriesMax: 500_000,
+  latestMetricsPerDeviceMax: 1_000,
+} as const
+
+/** Called once at start-up: limits that contradict each other are a defect. */
+export function assertLimits(): void {
+  assert.ok(LIMITS.devicesPerPageDefault <= LIMITS.devicesPerPageMax)
+  assert.ok(LIMITS.readingsPerPageDefault <= LIMITS.readingsPerPageMax)
+  assert.ok(LIMITS.rollupPointsDefault <= LIMITS.rollupPointsMax)
+  assert.ok(LIMITS.liveFrameItemsMax <= LIMITS.liveStepsMax)
+  assert.ok(LIMITS.liveStepsMax <= LIMITS.livePendingSeriesMax)
+  assert.ok(LIMITS.livePendingSeriesMax <= LIMITS.liveSnapshotItemsMax)
+  assert.ok(LIMITS.textParameterCharsMax <= LIMITS.queryBytesMax)
+  assert.ok(LIMITS.devicesPerPageMax <= LIMITS.liveNamesPerSubscriptionMax)
+}

@@ -1,0 +1,190 @@
+/** Every endpoint, in one table. What a route does is in the folder of its subject. */
+import { DEVICE_ID_PATTERN } from '../devices/device.ts'
+import { RESOLUTIONS } from './contract/resources.ts'
+import { createDevice, deleteDevice, getDevice, listDevices } from './devices/device-handlers.ts'
+import { LIMITS } from './limits.ts'
+import { openApiOf } from './openapi.ts'
+import { getLatest, getReadings, getRollups } from './readings/reading-handlers.ts'
+import type { ParameterSpec, Route } from './route.ts'
+import { ref } from './schemas.ts'
+
+const DEVICE_ID: ParameterSpec = {
+  name: 'id',
+  kind: 'text',
+  required: true,
+  pattern: DEVICE_ID_PATTERN,
+  doc: 'The id of the device.',
+}
+const METRIC: ParameterSpec = {
+  name: 'metric',
+  kind: 'text',
+  required: true,
+  charsMin: 1,
+  charsMax: LIMITS.metricCharsMax,
+  doc: 'The name of the metric, as the device sent it.',
+}
+const CURSOR: ParameterSpec = {
+  name: 'cursor',
+  kind: 'text',
+  doc: 'The `next` of the page before. The other parameters must stay as they were.',
+}
+const FROM: ParameterSpec = {
+  name: 'from',
+  kind: 'time',
+  defaultDoc: 'one hour before `to`',
+  doc: 'Start of the span, itself included: ms since 1970 UTC, or RFC 3339.',
+}
+const TO: ParameterSpec = {
+  name: 'to',
+  kind: 'time',
+  defaultDoc: 'now',
+  doc: 'End of the span, itself excluded: ms since 1970 UTC, or RFC 3339.',
+}
+const limit = (max: number, standard: number): ParameterSpec => ({
+  name: 'limit',
+  kind: 'integer',
+  min: 1,
+  max,
+  default: standard,
+  doc: 'How many items a page has at most.',
+})
+
+const API_VERSION = '1.0.0'
+
+export const ROUTES: readonly Route[] = [
+  {
+    method: 'POST',
+    path: '/v1/devices',
+    operationId: 'createDevice',
+    summary: 'Register a device and get its credential',
+    description: 'The secret is in this answer only: it is stored as a keyed hash.',
+    access: 'key',
+    pathParameters: [],
+    queryParameters: [],
+    body: ref('NewDevice'),
+    success: { status: 201, description: 'It exists now.', schema: ref('CreatedDevice') },
+    failures: ['device_exists', 'payload_too_large', 'media_type_unsupported'],
+    handle: createDevice,
+  },
+  {
+    method: 'GET',
+    path: '/v1/devices',
+    operationId: 'listDevices',
+    summary: 'List devices in the order of their ids',
+    access: 'key',
+    pathParameters: [],
+    queryParameters: [
+      { name: 'q', kind: 'text', charsMax: 256, doc: 'Part of an id or a name, in any case.' },
+      { name: 'include', kind: 'choice', choices: ['latest'], doc: '`latest`: newest values too.' },
+      limit(LIMITS.devicesPerPageMax, LIMITS.devicesPerPageDefault),
+      CURSOR,
+    ],
+    success: { status: 200, description: 'A page.', schema: ref('DeviceList') },
+    failures: ['cursor_invalid'],
+    handle: listDevices,
+  },
+  {
+    method: 'GET',
+    path: '/v1/devices/{id}',
+    operationId: 'getDevice',
+    summary: 'Get a device',
+    access: 'key',
+    pathParameters: [DEVICE_ID],
+    queryParameters: [],
+    success: { status: 200, description: 'The device.', schema: ref('Device') },
+    failures: ['device_not_found'],
+    handle: getDevice,
+  },
+  {
+    method: 'DELETE',
+    path: '/v1/devices/{id}',
+    operationId: 'deleteDevice',
+    summary: 'Delete a device and its credentials',
+    description: 'It can no longer connect. What it measured stays stored until it expires.',
+    access: 'key',
+    pathParameters: [DEVICE_ID],
+    queryParameters: [],
+    success: { status: 204, description: 'It is gone.' },
+    failures: ['device_not_found'],
+    handle: deleteDevice,
+  },
+  {
+    method: 'GET',
+    path: '/v1/devices/{id}/latest',
+    operationId: 'getLatest',
+    summary: 'The newest value of each metric, by event time',
+    access: 'key',
+    pathParameters: [DEVICE_ID],
+    queryParameters: [],
+    success: { status: 200, description: 'The newest values.', schema: ref('Latest') },
+    failures: ['device_not_found'],
+    handle: getLatest,
+  },
+  {
+    method: 'GET',
+    path: '/v1/devices/{id}/readings',
+    operationId: 'getReadings',
+    summary: 'Samples of one metric in [from, to), oldest first',
+    access: 'key',
+    pathParameters: [DEVICE_ID],
+    queryParameters: [
+      METRIC,
+      FROM,
+      TO,
+      limit(LIMITS.readingsPerPageMax, LIMITS.readingsPerPageDefault),
+      CURSOR,
+    ],
+    success: { status: 200, description: 'A page.', schema: ref('Readings') },
+    failures: ['device_not_found', 'cursor_invalid'],
+    handle: getReadings,
+  },
+  {
+    method: 'GET',
+    path: '/v1/devices/{id}/rollups',
+    operationId: 'getRollups',
+    summary: 'Windows of one metric that start in [from, to), oldest first',
+    description:
+      'A window without samples is absent. A window that is not final, or that late samples ' +
+      'corrected, comes again with a higher version.',
+    access: 'key',
+    pathParameters: [DEVICE_ID],
+    queryParameters: [
+      METRIC,
+      FROM,
+      TO,
+      {
+        name: 'resolution',
+        kind: 'choice',
+        choices: RESOLUTIONS,
+        doc: 'Left out: the finest with at most `maxPoints` windows in the span.',
+      },
+      {
+        name: 'maxPoints',
+        kind: 'integer',
+        min: 1,
+        max: LIMITS.rollupPointsMax,
+        default: LIMITS.rollupPointsDefault,
+        doc: 'How many windows are wanted where the resolution is left out.',
+      },
+    ],
+    success: { status: 200, description: 'The windows.', schema: ref('Rollups') },
+    failures: ['device_not_found', 'limit_exceeded'],
+    handle: getRollups,
+  },
+  {
+    method: 'GET',
+    path: '/openapi.json',
+    operationId: 'getOpenApi',
+    summary: 'This document',
+    access: 'public',
+    pathParameters: [],
+    queryParameters: [],
+    success: { status: 200, description: 'OpenAPI 3.1.', schema: { type: 'object' } },
+    failures: [],
+    handle: async () => ({
+      status: 200,
+      body: openApiOf(ROUTES, API_VERSION),
+      headers: { 'cache-control': 'no-cache' },
+    }),
+  },
+]

@@ -1,0 +1,98 @@
+/** The JSON Schemas of what goes in and out: contract/resources.ts, said to programs. */
+import { DEVICE_ID_PATTERN, DEVICE_NAME_CHARS_MAX, DEVICE_STATES } from '../devices/device.ts'
+import { FAILURE_CODES } from '../platform/failure-codes.ts'
+import { RESOLUTIONS } from './contract/resources.ts'
+import type { Definitions, JsonSchema } from './json-schema.ts'
+
+export const ref = (name: string): JsonSchema => ({ $ref: `#/components/schemas/${name}` })
+
+const TIME: JsonSchema = { type: 'integer', description: 'Milliseconds since 1970 UTC.' }
+const NUMBER_OR_NULL: JsonSchema = { type: ['number', 'null'] }
+const NEXT: JsonSchema = {
+  type: ['string', 'null'],
+  description: 'The cursor of the next page; null on the last one.',
+}
+
+const object = (properties: Record<string, JsonSchema>, optional: readonly string[] = []) =>
+  ({
+    type: 'object',
+    properties,
+    required: Object.keys(properties).filter((name) => !optional.includes(name)),
+    additionalProperties: false,
+  }) as const satisfies JsonSchema
+
+const listOf = (items: JsonSchema): JsonSchema => ({ type: 'array', items })
+
+const DEVICE_ID: JsonSchema = { type: 'string', pattern: DEVICE_ID_PATTERN }
+const DEVICE = {
+  id: DEVICE_ID,
+  name: { type: 'string' },
+  state: { type: 'string', enum: DEVICE_STATES },
+  createdAt: TIME,
+} as const satisfies Record<string, JsonSchema>
+const LATEST_BY_METRIC: JsonSchema = { type: 'object', additionalProperties: ref('LatestValue') }
+
+export const SCHEMAS: Definitions = {
+  Value: {
+    type: ['number', 'boolean', 'string'],
+    description: 'In the type that the device sent.',
+  },
+  NewDevice: object(
+    {
+      id: DEVICE_ID,
+      // U+0000 cannot be stored, other control characters cannot be read.
+      name: {
+        type: 'string',
+        minLength: 1,
+        maxLength: DEVICE_NAME_CHARS_MAX,
+        pattern: '^[^\\u0000-\\u001f\\u007f]*$',
+      },
+    },
+    ['name'],
+  ),
+  Device: object(DEVICE),
+  CreatedDevice: object({ device: ref('Device'), credential: ref('Credential') }),
+  Credential: {
+    ...object({ username: { type: 'string' }, secret: { type: 'string' } }),
+    description: 'What the device connects with. The secret is shown in this answer only.',
+  },
+  ListedDevice: object({ ...DEVICE, latest: LATEST_BY_METRIC }, ['latest']),
+  DeviceList: object({ items: listOf(ref('ListedDevice')), next: NEXT }),
+  LatestValue: object({ value: ref('Value'), at: TIME }),
+  Latest: object({ device: DEVICE_ID, values: LATEST_BY_METRIC }),
+  Reading: object({ at: TIME, value: ref('Value') }),
+  Readings: object({ items: listOf(ref('Reading')), next: NEXT }),
+  Rollup: object({
+    start: TIME,
+    count: { type: 'integer', minimum: 1 },
+    sum: NUMBER_OR_NULL,
+    min: NUMBER_OR_NULL,
+    max: NUMBER_OR_NULL,
+    mean: NUMBER_OR_NULL,
+    first: ref('Value'),
+    last: ref('Value'),
+    final: { type: 'boolean', description: 'Event time has passed the end of the window.' },
+    version: {
+      type: 'integer',
+      description: 'Of two states of one window the higher version is right.',
+    },
+  }),
+  Rollups: object({
+    resolution: { type: 'string', enum: RESOLUTIONS },
+    items: listOf(ref('Rollup')),
+  }),
+  Problem: {
+    type: 'object',
+    description: 'RFC 9457.',
+    properties: {
+      type: { type: 'string', format: 'uri' },
+      title: { type: 'string' },
+      status: { type: 'integer' },
+      code: { type: 'string', enum: Object.keys(FAILURE_CODES) },
+      detail: { type: 'string' },
+      retryAfterMs: { type: 'integer' },
+      field: { type: 'string', description: 'The field or parameter it is about.' },
+    },
+    required: ['type', 'title', 'status', 'code', 'detail'],
+  },
+}

@@ -1,0 +1,79 @@
+/** Devices in Postgres. Every statement names the tenant: there is no way to ask across tenants. */
+import { Failure } from '../platform/failure.ts'
+import type { Postgres } from '../platform/postgres/postgres.ts'
+import { newSecret, secretHash, usernameOf } from './credential.ts'
+import { type Device, deviceStateOf } from './device.ts'
+
+/** The only moment at which the secret exists in clear. */
+export type CreatedDevice = Readonly<{ device: Device; username: string; secret: string }>
+
+export type DevicePage = Readonly<{
+  /** Part of an id or a name, in any case; '' finds everything. */
+  search: string
+  /** Devices with an id after this one, in the database's order; '' starts at the first. */
+  afterId: string
+  limit: number
+}>
+
+type DeviceRow = { id: string; name: string; state: string; created_ms: number }
+const COLUMNS = `id, name, state, floor(extract(epoch from created_at) * 1000)::bigint AS created_ms`
+
+export class DeviceStore {
+  readonly #database: Pick<Postgres, 'query' | 'transaction'>
+  readonly #credentialKey: string
+
+  constructor(database: Pick<Postgres, 'query' | 'transaction'>, credentialKey: string) {
+    this.#database = database
+    this.#credentialKey = credentialKey
+  }
+
+  /** Creates a device and its credential together; `exists` when the tenant has that id. */
+  async create(tenant: string, id: string, name: string): Promise<CreatedDevice | 'exists'> {
+    const secret = newSecret()
+    const username = usernameOf(tenant, id)
+    return this.#database.transaction(async (sql) => {
+      const [row] = await sql.query<DeviceRow>(
+        `INSERT INTO devices (tenant, id, name) VALUES ($1, $2, $3)
+         ON CONFLICT (tenant, id) DO NOTHING RETURNING ${COLUMNS}`,
+        [tenant, id, name],
+      )
+      if (row === undefined) return 'exists'
+      await sql.query(
+        `INSERT INTO device_credentials (tenant, device, username, secret_hash)
+         VALUES ($1, $2, $3, $4)`,
+        [tenant, id, username, secretHash(this.#credentialKey, secret)],
+      )
+      return { device: deviceOf(row), username, secret }
+    })
+  }
+
+  async get(tenant: string, id: string): Promise<Device | undefined> {
+    const text = `SELECT ${COLUMNS} FROM devices WHERE tenant = $1 AND id = $2`
+    const [row] = await this.#database.query<DeviceRow>(text, [tenant, id])
+    return row === undefined ? undefined : deviceOf(row)
+  }
+
+  /** Devices in id order, at most `limit`. */
+  async list(tenant: string, page: DevicePage): Promise<readonly Device[]> {
+    const rows = await this.#database.query<DeviceRow>(
+      `SELECT ${COLUMNS} FROM devices
+       WHERE tenant = $1 AND id > $2
+         AND ($3 = '' OR position(lower($3) in lower(id)) > 0 OR position(lower($3) in lower(name)) > 0)
+       ORDER BY id LIMIT $4`,
+      [tenant, page.afterId, page.search, page.limit],
+    )
+    return rows.map(deviceOf)
+  }
+
+  /** Removes the device and its credentials. What it measured stays. */
+  async delete(tenant: string, id: string): Promise<boolean> {
+    const text = 'DELETE FROM devices WHERE tenant = $1 AND id = $2 RETURNING id'
+    return (await this.#database.query(text, [tenant, id])).length > 0
+  }
+}
+
+function deviceOf(row: DeviceRow): Device {
+  const state = deviceStateOf(row.state)
+  if (state === undefined) throw new Failure('internal', `unknown device state ${row.state}`)
+  return { id: row.id, name: row.name, state, createdAtMs: row.created_ms }
+}

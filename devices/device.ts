@@ -1,0 +1,30 @@
+/** What a device is to us: its id, its states. */
+
+export const DEVICE_STATES = ['pending', 'active', 'suspended', 'quarantined', 'retired'] as const
+export type DeviceState = (typeof DEVICE_STATES)[number]
+
+export type Device = Readonly<{
+  id: string
+  name: string
+  state: DeviceState
+  createdAtMs: number
+}>
+
+/**
+ * The rule of devices.id in the database. No slash, because keys are `tenant/device`; no leading
+ * punctuation, because ids appear in topics, where `$` and `+` mean something.
+ */
+export const DEVICE_ID_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$'
+export const TENANT_ID_PATTERN = '^[a-z0-9][a-z0-9-]{0,62}$'
+export const DEVICE_NAME_CHARS_MAX = 256
+
+const DEVICE_ID = new RegExp(DEVICE_ID_PATTERN)
+const TENANT_ID = new RegExp(TENANT_ID_PATTERN)
+
+export const isDeviceId = (text: string): boolean => DEVICE_ID.test(text)
+export const isTenantId = (text: string): boolean => TENANT_ID.test(text)
+
+/** A state as the database gave it; undefined for a word this version does not know. */
+export function deviceStateOf(text: string): DeviceState | undefined {
+  return DEVICE_STATES.find((state) => state === text)
+}
