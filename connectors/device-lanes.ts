@@ -1,0 +1,73 @@
+/**
+ * What the ingress keeps per device: where its records go and the last receive stamp it was given.
+ *
+ * Stamps of one device must only ever grow, across all its connections and across reconnects,
+ * because a stamp is part of a sample's identity: two messages in one millisecond stay two. So all
+ * connections of a device share one lane. Lanes nobody uses are kept for a while in two
+ * generations, which bounds them without an order to maintain.
+ */
+import { deviceKey, partitionOf } from '../schemas/topics.ts'
+
+export type DeviceLane = {
+  readonly tenant: string
+  readonly device: string
+  /** Key and partition of the device's records. */
+  readonly key: Buffer
+  readonly partition: number
+  lastStampMs: number
+  /** Open users; the lane leaves the live ones when it falls to 0. */
+  users: number
+}
+
+const IDLE_LANES_MAX = 50_000
+
+export class DeviceLanes {
+  readonly #partitions: number
+  readonly #live = new Map<string, DeviceLane>()
+  #idle = new Map<string, DeviceLane>()
+  #idleBefore = new Map<string, DeviceLane>()
+
+  constructor(partitions: number) {
+    this.#partitions = partitions
+  }
+
+  /** The device's lane, until close() is called as often. */
+  open(tenant: string, device: string): DeviceLane {
+    const key = deviceKey(tenant, device)
+    const lane =
+      this.#live.get(key) ??
+      this.#idle.get(key) ??
+      this.#idleBefore.get(key) ??
+      this.#create(key, tenant, device)
+    if (lane.users === 0) {
+      this.#idle.delete(key)
+      this.#idleBefore.delete(key)
+      this.#live.set(key, lane)
+    }
+    lane.users++
+    return lane
+  }
+
+  close(lane: DeviceLane): void {
+    lane.users--
+    if (lane.users > 0) return
+    const key = deviceKey(lane.tenant, lane.device)
+    this.#live.delete(key)
+    if (this.#idle.size >= IDLE_LANES_MAX) {
+      this.#idleBefore = this.#idle
+      this.#idle = new Map()
+    }
+    this.#idle.set(key, lane)
+  }
+
+  #create(name: string, tenant: string, device: string): DeviceLane {
+    const key = Buffer.from(name)
+    const partition = partitionOf(key, this.#partitions)
+    return { tenant, device, key, partition, lastStampMs: 0, users: 0 }
+  }
+}
+
+/** The next stamp a device may get for something received at this time. */
+export function nextStampMs(lane: DeviceLane, receivedAtMs: number): number {
+  return receivedAtMs > lane.lastStampMs ? receivedAtMs : lane.lastStampMs + 1
+}

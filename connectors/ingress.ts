@@ -1,0 +1,161 @@
+/**
+ * The one gate. Every protocol hands what devices say to accept(), and nothing reaches the log by
+ * another way. The gate decides about data, protocols only translate its answers:
+ *
+ *   busy   nothing was taken. Hold the message and stop reading until whenFree() resolves.
+ *   taken  the message is on its way to the log, as telemetry or (refused) as a dead letter. The
+ *          verdict holds, and may be told to the device, once `durable` resolves; it rejects only
+ *          when the process shuts down, and then nothing may be told.
+ *
+ * Messages that are gathered into one Kafka request share one `durable`, so that a thousand
+ * messages cost one promise. accept() itself is synchronous and never throws on any payload.
+ */
+import type { LogWriter } from '../platform/kafka/log.ts'
+import { DEAD_LETTERS, TELEMETRY, partitionOf } from '../schemas/topics.ts'
+import type { DeadLetterReason } from '../schemas/dead-letter.ts'
+import type { Telemetry } from '../schemas/telemetry.ts'
+import { type DeadLetterSource, deadLetterRecord } from './dead-letter.ts'
+import { type DeviceLane, type DeviceLanes, nextStampMs } from './device-lanes.ts'
+import { decodeJson } from './payload/json-payload.ts'
+import type { Tally, TallyCell } from './tally.ts'
+
+export type Protocol = 'mqtt' | 'coap' | 'websocket' | 'http'
+
+export type Submission = Readonly<{
+  protocol: Protocol
+  /** A view is enough: whatever outlives the call is copied. */
+  payload: Buffer
+  receivedAtMs: number
+  /** Set by the protocol when it already knows that the message cannot be telemetry. */
+  refusal?: Readonly<{ reason: DeadLetterReason; detail: string }>
+  /** The stamp this very message was given when it came first, if it is known to come again. */
+  stampMs?: number | undefined
+}>
+
+export type Verdict =
+  | Readonly<{ kind: 'stored' }>
+  | Readonly<{ kind: 'rejected'; reason: DeadLetterReason; detail: string }>
+export type Acceptance =
+  | Readonly<{ kind: 'taken'; verdict: Verdict; durable: Promise<void>; stampMs: number }>
+  | Readonly<{ kind: 'busy'; retryAfterMs: number }>
+
+export type IngressOptions = Readonly<{
+  writer: LogWriter
+  lanes: DeviceLanes
+  tally: Tally
+  topicPrefix: string
+  /** Larger payloads are dead-lettered as payload_too_large. */
+  payloadBytesMax: number
+  encode: (telemetry: Telemetry) => Buffer
+  deadLetterSource: DeadLetterSource
+  deadLetterPartitions: number
+}>
+
+/** What a full queue suggests to protocols that can only name a time. */
+const RETRY_AFTER_MS = 1000
+/**
+ * Several unstamped readings in one message use up stamps faster than time passes. A device that
+ * has run this far ahead must wait for the clock, or its readings would count as clock skew.
+ */
+const STAMPS_AHEAD_MS_MAX = 30_000
+
+const STORED: Verdict = { kind: 'stored' }
+
+export class Ingress {
+  readonly #options: IngressOptions
+  readonly #telemetryTopic: string
+  readonly #deadLetterTopic: string
+  readonly #received: Readonly<Record<Protocol, TallyCell>>
+  readonly #stored: TallyCell
+  readonly #busy: TallyCell
+
+  constructor(options: IngressOptions) {
+    this.#options = options
+    this.#telemetryTopic = options.topicPrefix + TELEMETRY.name
+    this.#deadLetterTopic = options.topicPrefix + DEAD_LETTERS.name
+    const received = (protocol: Protocol) =>
+      options.tally.cell('weir_ingress_received_total', { protocol })
+    this.#received = {
+      mqtt: received('mqtt'),
+      coap: received('coap'),
+      websocket: received('websocket'),
+      http: received('http'),
+    }
+    this.#stored = options.tally.cell('weir_ingress_accepted_total')
+    this.#busy = options.tally.cell('weir_ingress_busy_total')
+  }
+
+  /** A device begins to speak. Every accept() needs its lane; close it when the device is gone. */
+  openLane(tenant: string, device: string): DeviceLane {
+    return this.#options.lanes.open(tenant, device)
+  }
+
+  closeLane(lane: DeviceLane): void {
+    this.#options.lanes.close(lane)
+  }
+
+  accept(lane: DeviceLane, submission: Submission): Acceptance {
+    const { payload, receivedAtMs, refusal } = submission
+    const firstStampMs = submission.stampMs ?? nextStampMs(lane, receivedAtMs)
+    if (!this.#options.writer.hasRoom()) return this.#busyFor(RETRY_AFTER_MS)
+    const aheadMs = firstStampMs - receivedAtMs - STAMPS_AHEAD_MS_MAX
+    if (aheadMs > 0) return this.#busyFor(aheadMs)
+
+    this.#received[submission.protocol].count++
+    if (refusal !== undefined) return this.#refuse(lane, submission, refusal)
+    if (payload.length > this.#options.payloadBytesMax) {
+      return this.#refuse(lane, submission, {
+        reason: 'payload_too_large',
+        detail: `${payload.length} bytes; the limit is ${this.#options.payloadBytesMax}`,
+      })
+    }
+    const decoded = decodeJson(payload, { receivedAtMs, firstStampMs })
+    if (decoded.kind === 'refused') return this.#refuse(lane, submission, decoded)
+
+    const lastStampMs = firstStampMs + Math.max(0, decoded.stampsUsed - 1)
+    if (lastStampMs > lane.lastStampMs) lane.lastStampMs = lastStampMs
+    const value = this.#options.encode({
+      tenant: lane.tenant,
+      device: lane.device,
+      recvTs: firstStampMs,
+      protocol: submission.protocol,
+      stamped: decoded.stampsUsed === 0,
+      numbers: decoded.series.numbers,
+      booleans: decoded.series.booleans,
+      strings: decoded.series.strings,
+    })
+    this.#stored.count++
+    const record = { key: lane.key, value }
+    const durable = this.#options.writer.append(this.#telemetryTopic, lane.partition, record)
+    return { kind: 'taken', verdict: STORED, durable, stampMs: firstStampMs }
+  }
+
+  /** Resolves when accept() is worth another try after `busy`. */
+  async whenFree(busy: Readonly<{ retryAfterMs: number }>): Promise<void> {
+    if (!this.#options.writer.hasRoom()) return this.#options.writer.room()
+    await new Promise<void>((resolve) => {
+      setTimeout(resolve, busy.retryAfterMs).unref()
+    })
+  }
+
+  #busyFor(retryAfterMs: number): Acceptance {
+    this.#busy.count++
+    return { kind: 'busy', retryAfterMs }
+  }
+
+  #refuse(
+    lane: DeviceLane,
+    { protocol, payload, receivedAtMs }: Submission,
+    { reason, detail }: Readonly<{ reason: DeadLetterReason; detail: string }>,
+  ): Acceptance {
+    this.#options.tally.cell('weir_ingress_refused_total', { protocol, reason }).count++
+    const record = deadLetterRecord(
+      lane,
+      { reason, detail, protocol, payload, receivedAtMs },
+      this.#options.deadLetterSource,
+    )
+    const partition = partitionOf(lane.key, this.#options.deadLetterPartitions)
+    const durable = this.#options.writer.append(this.#deadLetterTopic, partition, record)
+    return { kind: 'taken', verdict: { kind: 'rejected', reason, detail }, durable, stampMs: 0 }
+  }
+}
