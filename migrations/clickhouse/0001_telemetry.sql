@@ -1,6 +1,6 @@
 -- Raw truth. One row per (series, ts); of several deliveries the earliest wins, because its `inv`
 -- (2^63 - (topicEpoch << 48 | off)) is the largest.
-CREATE TABLE samples (
+CREATE TABLE IF NOT EXISTS samples (
   tenant LowCardinality(String),
   series UInt64,
   ts DateTime64(3, 'UTC'),
@@ -17,7 +17,7 @@ TTL toDateTime(ts) + INTERVAL 400 DAY;
 
 -- What a series id stands for. The id is a hash of device, metric and kind; two names with one
 -- hash are detected when the row is written.
-CREATE TABLE series (
+CREATE TABLE IF NOT EXISTS series (
   tenant LowCardinality(String),
   device String,
   metric String,
@@ -27,7 +27,7 @@ CREATE TABLE series (
 ORDER BY (tenant, device, metric, kind);
 
 -- Absolute rows: the highest `ver` of a window holds every sample that lower ones held.
-CREATE TABLE rollup_10s (
+CREATE TABLE IF NOT EXISTS rollup_10s (
   tenant LowCardinality(String),
   series UInt64,
   w DateTime('UTC') CODEC(DoubleDelta, ZSTD(1)),
@@ -53,7 +53,7 @@ PARTITION BY toYYYYMMDD(w)
 ORDER BY (tenant, series, w)
 TTL w + INTERVAL 90 DAY;
 
-CREATE TABLE rollup_1m (
+CREATE TABLE IF NOT EXISTS rollup_1m (
   tenant LowCardinality(String),
   series UInt64,
   w DateTime('UTC') CODEC(DoubleDelta, ZSTD(1)),
