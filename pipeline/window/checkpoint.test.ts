@@ -8,7 +8,7 @@ import {
   parseCheckpoint,
 } from './checkpoint.ts'
 import { boundaryAfterMs, CELL_MS, RESOLUTIONS_MS, windowStartMs } from './tumbling-windows.ts'
-import { invOf, versionOf } from './window-version.ts'
+import { invHalvesOf, invOf, versionOf } from './window-version.ts'
 
 test('a checkpoint survives the commit metadata', () => {
   const offset = fc.integer({ min: 0, max: 2 ** 40 })
@@ -61,6 +61,8 @@ test('a later offset has a higher version whatever the fold epochs, and a lower 
       assert.ok(versionOf(at + 1, a) > versionOf(at, b))
       assert.ok(Number.isSafeInteger(versionOf(at, a)))
       assert.ok(invOf(at + 1) < invOf(at) && invOf(at) <= 1n << 63n)
+      const { high, low } = invHalvesOf(at)
+      assert.equal((BigInt(high) << 32n) | BigInt(low), invOf(at))
     }),
   )
   assert.throws(() => versionOf(-1), RangeError)

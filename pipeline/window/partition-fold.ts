@@ -73,7 +73,7 @@ export class PartitionFold {
   }
   readonly #options: FoldOptions
   readonly #directory: SeriesDirectory
-  readonly #shelf = new WindowShelf()
+  readonly #shelf: WindowShelf
   /** P */
   #position: number
   /** C */
@@ -90,6 +90,7 @@ export class PartitionFold {
   constructor(options: FoldOptions, restored: FoldCheckpoint) {
     this.#options = options
     this.#directory = new SeriesDirectory(options.idleSeriesMax)
+    this.#shelf = new WindowShelf(options.partition)
     this.#raw = new RawRows(options.partition)
     this.#position = restored.position
     this.#snapshotPosition = restored.position

@@ -9,6 +9,7 @@ import { RESOLUTIONS_MS } from './tumbling-windows.ts'
 
 export type RollupRow = Readonly<{
   series: Series
+  partition: number
   resolutionMs: number
   startMs: number
   aggregate: Aggregate

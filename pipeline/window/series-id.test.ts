@@ -24,7 +24,7 @@ test('names that concatenate alike, and kinds of one metric, have different ids'
 test('similar names spread: no collisions, and each half alone collides as chance would have it', () => {
   const [whole, high, low] = [new Set<string>(), new Set<number>(), new Set<number>()]
   const names = 200_000
-  const ones = new Array<number>(64).fill(0)
+  const ones = Array.from({ length: 64 }, () => 0)
   for (let i = 0; i < names; i += 1) {
     const id = seriesIdOf(`device-${Math.floor(i / 4)}`, `m${i % 4}`, 'number')
     whole.add(`${id.high}:${id.low}`)

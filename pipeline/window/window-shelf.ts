@@ -13,6 +13,7 @@ const UNPUBLISHED_ROWS_MAX = 50_000
 
 export class WindowShelf {
   readonly resolutionCount = RESOLUTIONS_MS.length
+  readonly #partition: number
   readonly #byStart = RESOLUTIONS_MS.map(() => new Map<number, OpenWindow[]>())
   /** The earliest end of an open window: nothing closes before it. */
   #earliestEndMs = Infinity
@@ -21,6 +22,10 @@ export class WindowShelf {
   #unflushed: OpenWindow[] = []
   #closedUnpublished: RollupRow[] = []
   #unpublished: OpenWindow[] = []
+
+  constructor(partition: number) {
+    this.#partition = partition
+  }
 
   get openCount(): number {
     return this.#openCount
@@ -110,7 +115,7 @@ export class WindowShelf {
   takeUnflushed(version: number): RollupRow[] {
     const rows = this.#closed
     for (const window of this.#unflushed) {
-      if (window.unflushed) rows.push(partialRow(window, version))
+      if (window.unflushed) rows.push(this.#row(window, version, false))
       window.unflushed = false
     }
     this.#closed = []
@@ -122,7 +127,7 @@ export class WindowShelf {
   takeUnpublished(version: number): RollupRow[] {
     const rows = this.#closedUnpublished
     for (const window of this.#unpublished) {
-      if (window.unpublished) rows.push(partialRow(window, version))
+      if (window.unpublished) rows.push(this.#row(window, version, false))
       window.unpublished = false
     }
     this.#closedUnpublished = []
@@ -142,9 +147,7 @@ export class WindowShelf {
 
   #closeOne(window: OpenWindow, resolution: number, version: number): void {
     this.#detach(window, resolution)
-    const aggregate = window.aggregate()
-    const { series, resolutionMs, startMs } = window
-    const row = { series, resolutionMs, startMs, aggregate, final: true, correctedAtMs: 0, version }
+    const row = this.#row(window, version, true)
     this.#closed.push(row)
     if (this.#closedUnpublished.length < UNPUBLISHED_ROWS_MAX) this.#closedUnpublished.push(row)
   }
@@ -157,14 +160,19 @@ export class WindowShelf {
     const at = open?.indexOf(window) ?? -1
     if (at >= 0) open?.splice(at, 1)
   }
-}
 
-const partialRow = (window: OpenWindow, version: number): RollupRow => ({
-  series: window.series,
-  resolutionMs: window.resolutionMs,
-  startMs: window.startMs,
-  aggregate: window.aggregate().copy(),
-  final: false,
-  correctedAtMs: 0,
-  version,
-})
+  /** A closed window is never written again, so its row needs no copy. */
+  #row(window: OpenWindow, version: number, final: boolean): RollupRow {
+    const aggregate = window.aggregate()
+    return {
+      series: window.series,
+      partition: this.#partition,
+      resolutionMs: window.resolutionMs,
+      startMs: window.startMs,
+      aggregate: final ? aggregate : aggregate.copy(),
+      final,
+      correctedAtMs: 0,
+      version,
+    }
+  }
+}

@@ -21,3 +21,11 @@ export function versionOf(offset: number, foldEpoch: number = FOLD_EPOCH): numbe
 
 /** Version of a raw row: larger for earlier offsets. */
 export const invOf = (offset: number): bigint => (1n << 63n) - BigInt(offset)
+
+/** The same as two unsigned 32-bit halves, for the row encoder: no bigint for each sample. */
+export function invHalvesOf(offset: number): Readonly<{ high: number; low: number }> {
+  const low = offset % 0x1_0000_0000
+  const high = Math.floor(offset / 0x1_0000_0000)
+  if (low === 0) return { high: 0x8000_0000 - high, low: 0 }
+  return { high: 0x8000_0000 - high - 1, low: 0x1_0000_0000 - low }
+}
