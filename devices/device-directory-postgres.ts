@@ -1,8 +1,10 @@
-/** The device directory's ports on Postgres: credentials by hash, changes by NOTIFY. */
+/**
+ * The device directory's ports on Postgres: credentials by hash, changes by NOTIFY. Starting does
+ * not need Postgres to answer: connectors must come up, and serve whom they can, without it.
+ */
 import type { Clock } from '../platform/clock.ts'
-import type { Service } from '../platform/lifecycle/service.ts'
 import type { Logger } from '../platform/observe/logger.ts'
-import type { PostgresQueries } from '../platform/postgres/postgres.ts'
+import { Postgres } from '../platform/postgres/postgres.ts'
 import { PostgresListener } from '../platform/postgres/postgres-listener.ts'
 import type {
   CredentialRow,
@@ -13,33 +15,43 @@ import type {
 
 /** The channel of migrations/postgres/0001_devices.sql; its payload is `tenant/device`. */
 const CHANNEL = 'device_changed'
+const APPLICATION_NAME = 'weir-device-directory'
+/** A device waits for its CONNACK meanwhile; after that it hears "unavailable". */
+const ANSWER_TIMEOUT_MS = 3000
 
 const FIND_BY_HASH = `
   SELECT c.secret_hash AS "secretHash", c.username, c.tenant, c.device, d.state
   FROM device_credentials c JOIN devices d ON d.tenant = c.tenant AND d.id = c.device
   WHERE c.secret_hash = ANY($1::bytea[])`
 
-export function postgresCredentials(database: PostgresQueries): CredentialSource {
-  return {
-    find: (secretHashes) => database.query<CredentialRow>(FIND_BY_HASH, [secretHashes]),
-  }
-}
-
-export class PostgresDeviceChanges implements DeviceChanges, Service {
-  readonly name = 'device-changes'
+export class PostgresDevices implements CredentialSource, DeviceChanges {
+  readonly name = 'postgres-devices'
   readonly failure: Promise<never>
+  readonly #database: Postgres
   readonly #listener: PostgresListener
   #handler: DeviceChangeHandler | undefined
 
   constructor(options: Readonly<{ url: string; logger: Logger; clock: Clock }>) {
+    this.#database = new Postgres({
+      url: options.url,
+      logger: options.logger,
+      applicationName: APPLICATION_NAME,
+      connectionsMax: 2,
+      statementTimeoutMs: ANSWER_TIMEOUT_MS,
+      connectTimeoutMs: ANSWER_TIMEOUT_MS,
+    })
     this.#listener = new PostgresListener({
       ...options,
-      applicationName: 'weir-device-directory',
+      applicationName: APPLICATION_NAME,
       channels: [CHANNEL],
       onNotification: (_channel, payload) => this.#onNotification(payload),
       onListening: () => this.#handler?.listening(),
     })
     this.failure = this.#listener.failure
+  }
+
+  find(secretHashes: readonly Buffer[]): Promise<readonly CredentialRow[]> {
+    return this.#database.query<CredentialRow>(FIND_BY_HASH, [secretHashes])
   }
 
   subscribe(handler: DeviceChangeHandler): void {
@@ -50,8 +62,9 @@ export class PostgresDeviceChanges implements DeviceChanges, Service {
     return this.#listener.start()
   }
 
-  drain(): Promise<void> {
-    return this.#listener.drain()
+  async drain(deadlineMs: number): Promise<void> {
+    await this.#listener.drain()
+    await this.#database.drain(deadlineMs)
   }
 
   #onNotification(payload: string): void {

@@ -52,6 +52,15 @@ export const POSTGRES_OPTIONS = {
   },
 } as const satisfies OptionTable
 
+export const CREDENTIAL_OPTIONS = {
+  credentialKey: {
+    kind: 'text',
+    secret: true,
+    placeholder: '32 random bytes in hex',
+    doc: 'Key under which secrets of devices and API keys are stored. Changing it voids them all.',
+  },
+} as const satisfies OptionTable
+
 /** What run-role.ts itself needs; it adds this group to every role's table. */
 export const PROCESS_OPTIONS = {
   adminHost: {
