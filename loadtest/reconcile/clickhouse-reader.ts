@@ -1,12 +1,7 @@
-/**
- * Reads what is stored, over the plain HTTP interface of ClickHouse: no driver that the system
- * under test uses, and no query of its api.
- */
-import { Failure } from '../../platform/failure.ts'
+/** Reads everything that is stored of some devices, straight from the tables. */
+import { type ClickHousePlace, queryRows } from '../clickhouse-query.ts'
 import type { SeriesSample } from './brute-windows.ts'
 import type { SeriesKind, StoredSeries, StoredWindow } from './compare.ts'
-
-export type ClickHousePlace = Readonly<{ url: string; database: string }>
 
 const TABLES: readonly Readonly<{ name: string; windowMs: number }>[] = [
   { name: 'rollup_10s', windowMs: 10_000 },
@@ -18,10 +13,10 @@ export async function readStored(
   place: ClickHousePlace,
   devicePrefix: string,
 ): Promise<StoredSeries[]> {
-  const named = await rows(place, {
+  const named = await queryRows(place, {
     sql: `SELECT toString(series), device, metric, kind FROM series FINAL
       WHERE startsWith(device, {prefix:String})`,
-    prefix: devicePrefix,
+    parameters: { prefix: devicePrefix },
   })
   const samples = await readSamples(place, devicePrefix)
   const windows = await Promise.all(
@@ -49,10 +44,10 @@ async function readSamples(
   prefix: string,
 ): Promise<Map<string, SeriesSample[]>> {
   const bySeries = new Map<string, SeriesSample[]>()
-  const found = await rows(place, {
+  const found = await queryRows(place, {
     sql: `SELECT toString(series), toUnixTimestamp64Milli(ts), value, text FROM samples FINAL
       WHERE ${OF_DEVICES} ORDER BY series, ts`,
-    prefix,
+    parameters: { prefix },
   })
   for (const [id, ts, value, text] of found) {
     listOf(bySeries, String(id)).push({ ts: Number(ts), value: Number(value), text: String(text) })
@@ -66,10 +61,10 @@ async function readWindows(
   prefix: string,
 ): Promise<Map<string, StoredWindow[]>> {
   const bySeries = new Map<string, StoredWindow[]>()
-  const found = await rows(place, {
+  const found = await queryRows(place, {
     sql: `SELECT toString(series), toUnixTimestamp(w), cnt, sum, mn, mx, first, last, first_text,
       last_text FROM ${table} FINAL WHERE ${OF_DEVICES} ORDER BY series, w`,
-    prefix,
+    parameters: { prefix },
   })
   for (const [id, startS, ...row] of found) {
     const [count = 0, sum = 0, min = 0, max = 0, first = 0, last = 0] = row.map(Number)
@@ -89,39 +84,4 @@ function listOf<T>(lists: Map<string, T[]>, key: string): T[] {
 
 function seriesKind(text: unknown): SeriesKind {
   return text === 'number' || text === 'boolean' ? text : 'text'
-}
-
-type Row = readonly (string | number)[]
-
-async function rows(
-  place: ClickHousePlace,
-  query: Readonly<{ sql: string; prefix: string }>,
-): Promise<Row[]> {
-  const url = new URL(place.url)
-  const [user, password] = [decodeURIComponent(url.username), decodeURIComponent(url.password)]
-  url.username = ''
-  url.password = ''
-  url.search = new URLSearchParams({
-    database: place.database,
-    param_prefix: query.prefix,
-    default_format: 'JSONCompactEachRow',
-    output_format_json_quote_denormals: '1',
-    output_format_json_quote_64bit_integers: '1',
-    do_not_merge_across_partitions_select_final: '1',
-  }).toString()
-  const headers = user === '' ? {} : { 'x-clickhouse-user': user, 'x-clickhouse-key': password }
-  const response = await fetch(url, { method: 'POST', body: query.sql, headers }).catch(
-    (cause: unknown) => {
-      throw new Failure('unavailable', `ClickHouse does not answer at ${url.origin}`, { cause })
-    },
-  )
-  const body = await response.text()
-  if (!response.ok) {
-    throw new Failure('unavailable', `ClickHouse refused a query: ${body.slice(0, 500)}`)
-  }
-  // The format is one JSON array of scalars a line.
-  return body
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as Row)
 }

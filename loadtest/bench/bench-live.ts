@@ -1,0 +1,113 @@
+/**
+ * `bench live`: from a device's clock to a subscriber of the live feed, both on this machine, with
+ * a fleet's load beside it. It includes MQTT, Kafka, the pipeline and the WebSocket; it does not
+ * show a network, nor many subscribers.
+ */
+import { randomBytes } from 'node:crypto'
+import { devNull } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { LiveItem } from '../../api/contract/live.ts'
+import { systemClock } from '../../platform/clock.ts'
+import { EXIT } from '../../platform/lifecycle/exit-codes.ts'
+import { commandWithOptions } from '../command-with-options.ts'
+import { DeviceAccounts } from '../device-accounts.ts'
+import { Fleet } from '../fleet/fleet.ts'
+import { LedgerWriter } from '../ledger.ts'
+import { LiveClient } from '../live-client.ts'
+import { ProgressLine } from '../progress-line.ts'
+import { printJson, printTable, quantile } from '../report.ts'
+import { type StackFile, partOf, readStackFile } from '../stack-file.ts'
+import { BENCH_OPTIONS } from './bench-options.ts'
+
+const OPTIONS = {
+  stack: BENCH_OPTIONS.stack,
+  seed: BENCH_OPTIONS.seed,
+  json: BENCH_OPTIONS.json,
+  devices: { kind: 'integer', default: 200, min: 1, max: 10_000, doc: 'Devices that send.' },
+  rate: {
+    kind: 'integer',
+    default: 1000,
+    min: 1,
+    max: 100_000,
+    unit: 'messages/s',
+    doc: 'Messages a second over all devices.',
+  },
+  seconds: { kind: 'integer', default: 20, min: 1, max: 600, unit: 's', doc: 'How long to send.' },
+} as const
+
+const P99_MS_MAX = 500
+const ARRIVAL_MS = 3000
+const MIX = { unstamped: 0, duplicates: 0, outOfOrder: 0, late: 0, lateMsMax: 0, packed: 0 }
+
+export const benchLiveCommand = commandWithOptions({
+  name: 'bench live',
+  summary: 'milliseconds from a reading to its update in the live feed, under load',
+  options: OPTIONS,
+  async run(options) {
+    const stack = readStackFile(options.stack)
+    const prefix = `bench-${randomBytes(3).toString('hex')}`
+    const progress = new ProgressLine()
+    const fleet = fleetOf(stack, prefix, options)
+    progress.show(() => `bench live: ${fleet.sent} sent, ${fleet.acknowledged} acknowledged`)
+    await fleet.connect()
+    const delaysMs: number[] = []
+    const seen = new Set<string>()
+    const client = await LiveClient.open(partOf(stack, 'api'), {
+      stream: 'readings',
+      devices: ['*'],
+      metrics: ['seq'],
+      onItems: (items, kind) => {
+        if (kind === 'snapshot') return
+        for (const item of items) note(item)
+      },
+    })
+    const note = (item: LiveItem): void => {
+      if (!('at' in item) || !item.device.startsWith(prefix)) return
+      const name = `${item.device} ${item.at}`
+      if (seen.has(name)) return
+      seen.add(name)
+      delaysMs.push(systemClock.nowMs() - item.at)
+    }
+    await fleet.play(new Promise(() => {}))
+    const { sent } = await fleet.finish(60_000)
+    await sleep(ARRIVAL_MS)
+    await client.close()
+    progress.stop()
+    const sorted = delaysMs.sort((a, b) => a - b)
+    const [p50, p99] = [quantile(sorted, 0.5), quantile(sorted, 0.99)]
+    printTable([
+      ['event to live update', ''],
+      ['messages sent', sent],
+      ['updates seen', sorted.length],
+      ['p50 ms', p50],
+      ['p99 ms', p99],
+    ])
+    const ok = sorted.length > 0 && p99 < P99_MS_MAX
+    if (options.json)
+      printJson({ command: 'bench live', ok, sent, updates: sorted.length, p50, p99 })
+    return ok ? EXIT.ok : EXIT.failed
+  },
+})
+
+function fleetOf(
+  stack: StackFile,
+  prefix: string,
+  options: Readonly<{ seed: string; devices: number; rate: number; seconds: number }>,
+): Fleet {
+  const { seed, devices, rate, seconds } = options
+  const header = { ledger: 1, prefix, seed, startedAtMs: systemClock.nowMs() } as const
+  return new Fleet({
+    mqttUrl: partOf(stack, 'mqtt').url,
+    accounts: new DeviceAccounts(partOf(stack, 'api'), undefined),
+    ledger: new LedgerWriter(devNull, header),
+    clock: systemClock,
+    seed,
+    prefix,
+    devices,
+    ratePerS: rate,
+    durationMs: seconds * 1000,
+    mix: MIX,
+    bursts: 0,
+    qos: 1,
+  })
+}

@@ -1,0 +1,66 @@
+/** Options and output that every bench shares. */
+import { median, printTable } from '../report.ts'
+import { DRIFT_MAX, type MeasuredRound } from './measured-round.ts'
+
+export const BENCH_OPTIONS = {
+  stack: {
+    kind: 'text',
+    default: '.weir/local.json',
+    doc: 'Description of the running system to measure, as npm start writes it.',
+  },
+  rounds: { kind: 'integer', default: 3, min: 1, max: 100, doc: 'Rounds; medians are reported.' },
+  seed: { kind: 'text', default: 'weir', doc: 'Names the random course of the load.' },
+  json: { kind: 'switch', default: false, doc: 'Print one JSON object as the last line.' },
+} as const
+
+export type CpuReport = Readonly<{
+  /** CPU seconds per million messages, by server: the median of the rounds. */
+  cpuSPerMillion: Readonly<Record<string, number>>
+  residentMiB: Readonly<Record<string, number>>
+  generatorCpuSPerMillion: number
+  messagesPerS: number
+  /** Rounds in which the machine changed its speed: shown, and left out while others remain. */
+  unsteadyRounds: number
+  driftMax: number
+  stolenMax: number
+}>
+
+/** Medians over the steady rounds, or over all where none was steady. */
+export function cpuReport(
+  rounds: readonly Readonly<{ round: MeasuredRound; messages: number }>[],
+): CpuReport {
+  const steady = rounds.filter(({ round }) => round.drift <= DRIFT_MAX)
+  const used = steady.length > 0 ? steady : rounds
+  const names = [...(used[0]?.round.cpuS.keys() ?? [])]
+  const perMillion = (seconds: (round: MeasuredRound) => number): number =>
+    median(used.map(({ round, messages }) => (seconds(round) / messages) * 1e6))
+  return {
+    cpuSPerMillion: Object.fromEntries(
+      names.map((name) => [name, perMillion((round) => round.cpuS.get(name) ?? Number.NaN)]),
+    ),
+    residentMiB: Object.fromEntries(
+      names.map((name) => [
+        name,
+        median(used.map(({ round }) => round.residentMiB.get(name) ?? Number.NaN)),
+      ]),
+    ),
+    generatorCpuSPerMillion: perMillion(({ generatorCpuS }) => generatorCpuS),
+    messagesPerS: median(used.map(({ round, messages }) => messages / round.tookS)),
+    unsteadyRounds: rounds.length - steady.length,
+    driftMax: Math.max(...rounds.map(({ round }) => round.drift)),
+    stolenMax: Math.max(...rounds.map(({ round }) => round.stolen)),
+  }
+}
+
+export function printCpuReport(title: string, report: CpuReport): void {
+  const servers = Object.entries(report.cpuSPerMillion)
+  printTable([
+    [title, 'CPU-s per million', 'MiB resident'],
+    ...servers.map(([name, value]) => [name, value, report.residentMiB[name] ?? Number.NaN]),
+    ['(generator)', report.generatorCpuSPerMillion, ''],
+  ])
+  const { messagesPerS, unsteadyRounds, driftMax, stolenMax } = report
+  process.stdout.write(
+    `${Math.round(messagesPerS)} a second; unsteady rounds ${unsteadyRounds}, drift up to ${(driftMax * 100).toFixed(1)} %, stolen ${(stolenMax * 100).toFixed(1)} %\n`,
+  )
+}

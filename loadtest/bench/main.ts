@@ -1,0 +1,10 @@
+/** `weir bench`: what a million records cost, and how long a person waits. */
+import { commandOfCommands } from '../command-with-options.ts'
+import { benchLiveCommand } from './bench-live.ts'
+import { benchMqttCommand } from './bench-mqtt.ts'
+
+export const benchCommand = commandOfCommands({
+  name: 'bench',
+  summary: 'measures CPU seconds per million messages, latency and start-up',
+  commands: { mqtt: benchMqttCommand, live: benchLiveCommand },
+})
