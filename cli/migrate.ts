@@ -1,0 +1,195 @@
+/**
+ * `weir migrate`: brings everything a deployment needs to its newest shape: tables in Postgres and
+ * ClickHouse, topics in Kafka, schemas in the registry. It may be repeated and run by several
+ * processes at once. With --tenant it also creates a tenant, and with --api-key its key.
+ */
+import { migrateClickhouse } from '../migrations/migrate-clickhouse.ts'
+import { migratePostgres, withMigrationLock } from '../migrations/migrate-postgres.ts'
+import type { MigrationReport } from '../migrations/migration-files.ts'
+import { ApiKeyStore } from '../devices/api-key-store.ts'
+import { systemClock } from '../platform/clock.ts'
+import { helpText } from '../platform/config/help-text.ts'
+import { spelledOut } from '../platform/config/option-names.ts'
+import type { OptionTable, OptionValues } from '../platform/config/options.ts'
+import { readOptions } from '../platform/config/read-options.ts'
+import {
+  CLICKHOUSE_OPTIONS,
+  KAFKA_OPTIONS,
+  POSTGRES_OPTIONS,
+} from '../platform/config/shared-options.ts'
+import { createKafkaLog } from '../platform/kafka/kafkajs-log.ts'
+import { startWithSchemas } from '../platform/kafka/schema-registry.ts'
+import type { Command } from '../platform/lifecycle/command.ts'
+import { EXIT } from '../platform/lifecycle/exit-codes.ts'
+import { createLogger } from '../platform/observe/json-logger.ts'
+import { Metrics } from '../platform/observe/metrics.ts'
+import { Postgres } from '../platform/postgres/postgres.ts'
+import { subjectSchemas } from '../schemas/registered-schemas.ts'
+import { topicSpecs } from '../schemas/topic-specs.ts'
+
+export const MIGRATE_OPTIONS = {
+  ...KAFKA_OPTIONS,
+  ...CLICKHOUSE_OPTIONS,
+  ...POSTGRES_OPTIONS,
+  topicPartitions: {
+    kind: 'integer',
+    default: 12,
+    min: 1,
+    max: 10_000,
+    doc: 'Partitions of each topic. Never changed later: a new count means a new topic version.',
+  },
+  topicReplicas: {
+    kind: 'integer',
+    default: 3,
+    min: 1,
+    max: 9,
+    doc: 'Replicas of each partition. Fewer than 3 survive a crash, not the loss of a disk.',
+  },
+  tenant: { kind: 'text', default: '', doc: 'Create this tenant if it is not there.' },
+  apiKey: {
+    kind: 'text',
+    default: '',
+    secret: true,
+    doc: 'Give the tenant this API key, in place of the one that an earlier run gave it.',
+  },
+  credentialKey: {
+    kind: 'text',
+    default: '',
+    secret: true,
+    doc: "The deployment's key under which secrets are hashed; needed with an API key.",
+  },
+  json: { kind: 'switch', default: false, doc: 'End with one JSON object on standard output.' },
+} as const satisfies OptionTable
+
+type MigrateValues = OptionValues<typeof MIGRATE_OPTIONS>
+const SUMMARY = 'Create or upgrade tables, topics and schemas.'
+/** Under this name a run replaces the key that an earlier run made. */
+const API_KEY_NAME = 'migrate'
+
+export const migrateCommand: Command = {
+  name: 'migrate',
+  summary: SUMMARY,
+  async run(argv, env) {
+    if (argv.includes('--help')) {
+      process.stdout.write(
+        helpText({ name: 'migrate', summary: SUMMARY, options: MIGRATE_OPTIONS }),
+      )
+      return EXIT.ok
+    }
+    const read = readOptions(MIGRATE_OPTIONS, { argv, env })
+    const problems = read.kind === 'problems' ? read.problems : contradictions(read.values)
+    for (const problem of problems) process.stderr.write(`weir migrate: ${problem}\n`)
+    if (read.kind === 'problems' || problems.length > 0) return EXIT.usage
+    await migrate(read.values)
+    return EXIT.ok
+  },
+}
+
+function contradictions({ tenant, apiKey, credentialKey }: MigrateValues): readonly string[] {
+  if (apiKey === '' || (tenant !== '' && credentialKey !== '')) return []
+  return [
+    `${spelledOut('apiKey')} needs ${spelledOut('tenant')} and ${spelledOut('credentialKey')}.`,
+  ]
+}
+
+/** The parts do not depend on each other, except that ClickHouse waits for the lock in Postgres. */
+async function migrate(options: MigrateValues): Promise<void> {
+  const startedMs = systemClock.monotonicMs()
+  const logger = createLogger({
+    level: 'warn',
+    format: process.stderr.isTTY ? 'text' : 'json',
+    clock: systemClock,
+    write: (line) => process.stderr.write(line),
+  })
+  const postgres = new Postgres({
+    url: options.postgresUrl,
+    applicationName: 'weir migrate',
+    logger,
+    connectionsMax: 3,
+  })
+  const log = createKafkaLog({
+    brokers: options.kafkaBrokers,
+    clientId: 'weir-migrate',
+    logger,
+    metrics: new Metrics({ role: 'migrate', processMetrics: false }),
+    clock: systemClock,
+  })
+  const admin = log.admin()
+  try {
+    const [tables, topics, ids] = await allOf([
+      reported('Postgres and ClickHouse', () => migrateTables(options, postgres)),
+      reported('Kafka topics', () => ensureTopics(options, admin)),
+      reported('schemas', () => ensureSchemas(options)),
+    ] as const)
+    if (options.json) {
+      const tookMs = Math.round(systemClock.monotonicMs() - startedMs)
+      process.stdout.write(`${JSON.stringify({ ...tables, topics, schemaIds: ids, tookMs })}\n`)
+    }
+  } finally {
+    await admin.close()
+    await postgres.drain(2_000)
+  }
+}
+
+async function migrateTables(options: MigrateValues, postgres: Postgres) {
+  const { tenant, apiKey, credentialKey } = options
+  const inPostgres = await migratePostgres(postgres)
+  const inClickhouse = await withMigrationLock(postgres, () =>
+    migrateClickhouse({
+      url: options.clickhouseUrl,
+      database: options.clickhouseDatabase,
+      user: options.clickhouseUser,
+      password: options.clickhousePassword,
+    }),
+  )
+  const store = new ApiKeyStore(postgres, credentialKey)
+  if (tenant !== '') await store.ensureTenant(tenant, tenant)
+  if (apiKey !== '') await store.ensureApiKey(tenant, API_KEY_NAME, apiKey)
+  return {
+    did: `Postgres ${describe(inPostgres)}, ClickHouse ${describe(inClickhouse)}`,
+    result: { postgres: inPostgres, clickhouse: inClickhouse },
+  }
+}
+
+type Admin = ReturnType<ReturnType<typeof createKafkaLog>['admin']>
+
+async function ensureTopics(options: MigrateValues, admin: Admin) {
+  const { topicPrefix, topicPartitions, topicReplicas } = options
+  const specs = topicSpecs(topicPrefix, topicPartitions, topicReplicas)
+  await admin.ensureTopics(specs)
+  const names = specs.map(({ name }) => name)
+  return { did: `Kafka has ${names.join(', ')}`, result: names }
+}
+
+async function ensureSchemas({ registryUrl, schemaIdsFile, topicPrefix }: MigrateValues) {
+  const schemas = subjectSchemas(topicPrefix)
+  const { ids, source } = await startWithSchemas({ registryUrl, file: schemaIdsFile, schemas })
+  const did = `schema ids ${Object.values(ids).join(', ')} from the ${source}, kept in ${schemaIdsFile}`
+  return { did, result: ids }
+}
+
+const describe = ({ applied, before }: MigrationReport): string =>
+  applied.length === 0 ? `is up to date (${before})` : `applied ${applied.join(', ')}`
+
+/** Prints what was done; on standard error, because standard output is for --json. */
+async function reported<T>(
+  what: string,
+  work: () => Promise<Readonly<{ did: string; result: T }>>,
+): Promise<T> {
+  const startedMs = systemClock.monotonicMs()
+  try {
+    const { did, result } = await work()
+    const tookMs = Math.round(systemClock.monotonicMs() - startedMs)
+    process.stderr.write(`weir migrate: ${did} (${tookMs} ms)\n`)
+    return result
+  } catch (error) {
+    process.stderr.write(`weir migrate: ${what} failed\n`)
+    throw error
+  }
+}
+
+/** Waits for all, so that nothing is cut off half-way; then rejects with the first failure. */
+async function allOf<T extends readonly Promise<unknown>[]>(work: T) {
+  await Promise.allSettled(work)
+  return Promise.all(work)
+}
