@@ -116,11 +116,14 @@ async function migrate(options: MigrateValues): Promise<void> {
   })
   const admin = log.admin()
   try {
-    const [tables, topics, ids] = await allOf([
+    const work = [
       reported('Postgres and ClickHouse', () => migrateTables(options, postgres)),
       reported('Kafka topics', () => ensureTopics(options, admin)),
       reported('schemas', () => ensureSchemas(options)),
-    ] as const)
+    ] as const
+    // All of it, so that nothing is cut off half-way; then the first failure.
+    await Promise.allSettled(work)
+    const [tables, topics, ids] = await Promise.all(work)
     if (options.json) {
       const tookMs = Math.round(systemClock.monotonicMs() - startedMs)
       process.stdout.write(`${JSON.stringify({ ...tables, topics, schemaIds: ids, tookMs })}\n`)
@@ -186,10 +189,4 @@ async function reported<T>(
     process.stderr.write(`weir migrate: ${what} failed\n`)
     throw error
   }
-}
-
-/** Waits for all, so that nothing is cut off half-way; then rejects with the first failure. */
-async function allOf<T extends readonly Promise<unknown>[]>(work: T) {
-  await Promise.allSettled(work)
-  return Promise.all(work)
 }
