@@ -16,7 +16,11 @@ export const TELEMETRY_SCHEMA = {
   fields: [
     { name: 'tenant', type: 'string' },
     { name: 'device', type: 'string' },
-    { name: 'recvTs', type: 'long', doc: 'Receive time at the connector, strictly increasing per device.' },
+    {
+      name: 'recvTs',
+      type: 'long',
+      doc: 'Receive time at the connector, strictly increasing per device.',
+    },
     { name: 'protocol', type: 'string', doc: 'mqtt, coap, websocket, http, or tick.' },
     {
       name: 'stamped',
@@ -24,9 +28,21 @@ export const TELEMETRY_SCHEMA = {
       default: true,
       doc: 'False when the device sent no time and the samples carry the receive time.',
     },
-    { name: 'numbers', type: { type: 'array', items: seriesOf('NumberSeries', 'double') }, default: [] },
-    { name: 'booleans', type: { type: 'array', items: seriesOf('BooleanSeries', 'boolean') }, default: [] },
-    { name: 'strings', type: { type: 'array', items: seriesOf('StringSeries', 'string') }, default: [] },
+    {
+      name: 'numbers',
+      type: { type: 'array', items: seriesOf('NumberSeries', 'double') },
+      default: [],
+    },
+    {
+      name: 'booleans',
+      type: { type: 'array', items: seriesOf('BooleanSeries', 'boolean') },
+      default: [],
+    },
+    {
+      name: 'strings',
+      type: { type: 'array', items: seriesOf('StringSeries', 'string') },
+      default: [],
+    },
   ],
 } as const
 
@@ -57,7 +73,16 @@ export type Telemetry = {
 
 /** The record that carries only the passing of time. */
 export function tickRecord(recvTs: number): Telemetry {
-  return { tenant: '', device: '', recvTs, protocol: 'tick', stamped: true, numbers: [], booleans: [], strings: [] }
+  return {
+    tenant: '',
+    device: '',
+    recvTs,
+    protocol: 'tick',
+    stamped: true,
+    numbers: [],
+    booleans: [],
+    strings: [],
+  }
 }
 
 /**

@@ -59,7 +59,11 @@ export function murmur2(key: Uint8Array): number {
   let h = 0x9747b28c ^ key.length
   const whole = key.length & ~3
   for (let i = 0; i < whole; i += 4) {
-    let k = byteAt(key, i) | (byteAt(key, i + 1) << 8) | (byteAt(key, i + 2) << 16) | (byteAt(key, i + 3) << 24)
+    let k =
+      byteAt(key, i) |
+      (byteAt(key, i + 1) << 8) |
+      (byteAt(key, i + 2) << 16) |
+      (byteAt(key, i + 3) << 24)
     k = Math.imul(k, m)
     k = Math.imul(k ^ (k >>> 24), m)
     h = Math.imul(h, m) ^ k
