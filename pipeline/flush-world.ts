@@ -136,7 +136,7 @@ export class FlushWorld {
       owner.fold.accept(record, offset, appendMs)
       owner.next = offset + 1
     }
-    owner.fold.takeUnpublished()
+    owner.fold.takeUnpublished(true)
   }
 
   async #flush(slot: number, fault: Fault): Promise<void> {
@@ -223,7 +223,9 @@ function difference(expected: Expected, sink: MemorySink): string | undefined {
   const rollups = new Set<string>()
   for (const [key, times] of expected.samples) {
     const series = seriesFrom(key)
-    const stored = sink.samples(series).map(({ inv: _, ...sample }) => sample)
+    const stored = sink
+      .samples(series)
+      .map(({ tsMs, value, text, offset }) => ({ tsMs, value, text, offset }))
     const wanted = [...times.values()].sort((a, b) => a.tsMs - b.tsMs)
     if (!same(stored, wanted)) return `samples of ${key}: ${show(stored)} not ${show(wanted)}`
     for (const tsMs of times.keys()) {

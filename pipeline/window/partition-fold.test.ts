@@ -164,7 +164,7 @@ test('nothing is handed out while replaying, and then only what is new', () => {
   fold.accept(single(LOG_START_MS, 1), 0, LOG_START_MS)
   fold.accept(single(LOG_START_MS + 1, 2), 1, LOG_START_MS + 1)
   assert.equal(fold.snapshot(), undefined)
-  assert.deepEqual(fold.takeUnpublished(), [])
+  assert.deepEqual(fold.takeUnpublished(true), [])
   fold.accept(single(LOG_START_MS + 2, 3), 2, LOG_START_MS + 2)
   const snapshot = fold.snapshot()
   assert.deepEqual(snapshot?.raw.tsMs, [LOG_START_MS + 2])

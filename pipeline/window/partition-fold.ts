@@ -192,9 +192,13 @@ export class PartitionFold {
     return snapshot
   }
 
-  /** The newest state of windows that changed since the last call, ahead of any flush. */
-  takeUnpublished(): RollupRow[] {
-    return this.#position === 0 ? [] : this.#shelf.takeUnpublished(versionOf(this.#position - 1))
+  /**
+   * The newest state of windows that closed since the last call, ahead of any flush, and on demand
+   * of open ones that changed.
+   */
+  takeUnpublished(withOpen: boolean): RollupRow[] {
+    if (this.#position === 0) return []
+    return this.#shelf.takeUnpublished(versionOf(this.#position - 1), withOpen)
   }
 
   #acceptSeries(record: Telemetry, context: RecordContext): void {

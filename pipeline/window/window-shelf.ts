@@ -124,13 +124,18 @@ export class WindowShelf {
   }
 
   /** The same for live readers, who are told on a beat of their own. */
-  takeUnpublished(version: number): RollupRow[] {
+  takeUnpublished(version: number, withOpen: boolean): RollupRow[] {
     const rows = this.#closedUnpublished
+    this.#closedUnpublished = []
+    if (!withOpen) {
+      // What closed meanwhile must not be kept in memory by the list.
+      this.#unpublished = this.#unpublished.filter((window) => window.unpublished)
+      return rows
+    }
     for (const window of this.#unpublished) {
       if (window.unpublished) rows.push(this.#row(window, version, false))
       window.unpublished = false
     }
-    this.#closedUnpublished = []
     this.#unpublished = []
     return rows
   }

@@ -118,6 +118,87 @@ export const METRICS = {
     help: 'Restarts of a role by `weir up`.',
     labels: ['child'],
   },
+  weir_pipeline_records_total: {
+    type: 'counter',
+    help: 'Telemetry records folded for the first time by this process.',
+    labels: [],
+  },
+  weir_pipeline_samples_total: {
+    type: 'counter',
+    help: 'Samples queued for the raw table, redeliveries included.',
+    labels: [],
+  },
+  weir_pipeline_replayed_records_total: {
+    type: 'counter',
+    help: 'Records read again after a start or a rebalance to rebuild open windows.',
+    labels: [],
+  },
+  weir_pipeline_late_samples_total: {
+    type: 'counter',
+    help: 'Samples of windows that were closed already; each is corrected, none is dropped.',
+    labels: [],
+  },
+  weir_pipeline_duplicate_samples_total: {
+    type: 'counter',
+    help: 'Samples whose series and time a record or an open window held already.',
+    labels: [],
+  },
+  weir_pipeline_refused_samples_total: {
+    type: 'counter',
+    help: 'Samples not stored, whose records are in the dead letters.',
+    labels: [],
+  },
+  weir_pipeline_dead_letters_total: {
+    type: 'counter',
+    help: 'Records written to the dead-letter topic, by reason.',
+    labels: ['reason'],
+  },
+  weir_pipeline_corrections_total: {
+    type: 'counter',
+    help: 'Windows folded again from the raw table because of late samples.',
+    labels: [],
+  },
+  weir_pipeline_rollup_rows_total: {
+    type: 'counter',
+    help: 'Rollup rows written, without corrections.',
+    labels: [],
+  },
+  weir_pipeline_flush_seconds: {
+    type: 'histogram',
+    help: 'From the start of a flush to its commit.',
+    labels: [],
+    buckets: SECONDS,
+  },
+  weir_pipeline_sink_retries_total: {
+    type: 'counter',
+    help: 'Calls to ClickHouse that had to be repeated.',
+    labels: [],
+  },
+  weir_pipeline_queued_bytes: {
+    type: 'gauge',
+    help: 'Estimated bytes of rows that wait for ClickHouse.',
+    labels: [],
+  },
+  weir_pipeline_open_windows: {
+    type: 'gauge',
+    help: 'Windows that still take samples.',
+    labels: ['partition'],
+  },
+  weir_pipeline_lag_records: {
+    type: 'gauge',
+    help: 'Records between what was read and the end of the partition.',
+    labels: ['partition'],
+  },
+  weir_pipeline_watermark_lag_seconds: {
+    type: 'gauge',
+    help: 'How far the newest event time of the partition is behind the clock.',
+    labels: ['partition'],
+  },
+  weir_pipeline_live_windows_total: {
+    type: 'counter',
+    help: 'Window states published to live readers.',
+    labels: [],
+  },
 } as const satisfies Record<string, CounterSpec | GaugeSpec | HistogramSpec>
 
 export type MetricName = keyof typeof METRICS

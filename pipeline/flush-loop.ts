@@ -1,0 +1,90 @@
+/**
+ * Flushes all partitions of the process together, one flush at a time: few large inserts instead
+ * of many small ones. A beat starts a flush, or enough waiting rows do.
+ */
+import type { Clock } from '../platform/clock.ts'
+import { type Timers } from './timers.ts'
+import {
+  type FlushPorts,
+  type FlushTotals,
+  type PartitionFlush,
+  writeFlush,
+} from './write-flush.ts'
+
+export type FlushLoopOptions = Readonly<{
+  intervalMs: number
+  timers: Timers
+  clock: Clock
+  ports: FlushPorts
+  /** The partitions that have something to flush, each from one moment. */
+  collect(): Readonly<{ flushes: PartitionFlush[]; release: () => void }>
+  flushed(totals: FlushTotals, tookMs: number): void
+}>
+
+export class FlushLoop {
+  /** Rejects when a flush fails for good; nothing is committed then. */
+  readonly failure: Promise<never>
+  readonly #options: FlushLoopOptions
+  #fail: (error: unknown) => void = () => {}
+  #cancel: () => void = () => {}
+  #wake: () => void = () => {}
+  #stopping = false
+  #running: Promise<void> = Promise.resolve()
+
+  constructor(options: FlushLoopOptions) {
+    this.#options = options
+    this.failure = new Promise((_, reject) => {
+      this.#fail = reject
+    })
+    this.failure.catch(() => undefined)
+  }
+
+  start(): void {
+    this.#running = this.#run().catch((error: unknown) => {
+      // While stopping, a flush that did not succeed only means a longer replay after the start.
+      if (!this.#stopping) this.#fail(error)
+    })
+  }
+
+  /** Flushes now instead of at the next beat. */
+  hurry(): void {
+    this.#wake()
+  }
+
+  /** Flushes what there is once more; resolves when that is committed. */
+  async stop(): Promise<void> {
+    this.#stopping = true
+    this.#wake()
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopping) {
+      await this.#beat()
+      await this.#flush()
+    }
+  }
+
+  #beat(): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.#cancel()
+        this.#wake = () => {}
+        resolve()
+      }
+      this.#wake = done
+      this.#cancel = this.#options.timers.after(this.#options.intervalMs, done)
+      if (this.#stopping) done()
+    })
+  }
+
+  async #flush(): Promise<void> {
+    const { clock, ports, collect, flushed } = this.#options
+    const { flushes, release } = collect()
+    if (flushes.length === 0) return
+    const startedMs = clock.monotonicMs()
+    const totals = await writeFlush(flushes, ports)
+    release()
+    flushed(totals, clock.monotonicMs() - startedMs)
+  }
+}

@@ -1,0 +1,124 @@
+/** Composition root of the pipeline process: Kafka in, exact rollups in ClickHouse out. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Clickhouse } from '../platform/clickhouse/clickhouse.ts'
+import { Failure } from '../platform/failure.ts'
+import { createKafkaLog } from '../platform/kafka/kafkajs-log.ts'
+import { fetchSchema, type SchemaIds, startWithSchemas } from '../platform/kafka/schema-registry.ts'
+import type { Role, RoleContext } from '../platform/lifecycle/role.ts'
+import { packageRoot } from '../platform/package-root.ts'
+import { createAvroDecoder, createAvroEncoder } from '../schemas/avro-codec.ts'
+import { subjectSchemas } from '../schemas/registered-schemas.ts'
+import { type Telemetry, TELEMETRY_SCHEMA } from '../schemas/telemetry.ts'
+import { DEAD_LETTERS, ROLLUPS, subjectOf, TELEMETRY } from '../schemas/topics.ts'
+import { WINDOW_UPDATE_SCHEMA, type WindowUpdate } from '../schemas/window-update.ts'
+import { DeadLetterWriter } from './dead-letter-writer.ts'
+import { LivePublisher } from './live-publisher.ts'
+import { contradictions, PIPELINE_OPTIONS } from './pipeline-options.ts'
+import { RollupService } from './rollup-service.ts'
+import { clickhouseSink } from './sinks/clickhouse-sink.ts'
+import { systemTimers } from './timers.ts'
+
+type Context = RoleContext<typeof PIPELINE_OPTIONS>
+
+const DEAD_LETTER_QUEUED_BYTES_MAX = 16 * 1024 * 1024
+const DEAD_LETTER_LINGER_MS = 5
+const LIVE_LINGER_MS = 2
+
+export const pipelineRole: Role<typeof PIPELINE_OPTIONS> = {
+  name: 'pipeline',
+  summary: 'Folds telemetry into exact rollups and writes ClickHouse.',
+  options: PIPELINE_OPTIONS,
+  check: contradictions,
+  async build(context) {
+    const { options, logger, metrics, clock } = context
+    const brokers = options.kafkaBrokers
+    const log = createKafkaLog({ brokers, clientId: 'weir-pipeline', logger, metrics, clock })
+    const admin = log.admin()
+    const topic = options.topicPrefix + TELEMETRY.name
+    const liveTopic = options.topicPrefix + ROLLUPS.name
+    const letterTopic = options.topicPrefix + DEAD_LETTERS.name
+    const codecs = await codecsOf(context)
+    const writer = log.writer({
+      name: 'pipeline-writer',
+      queuedBytesMax: DEAD_LETTER_QUEUED_BYTES_MAX,
+      lingerMs: DEAD_LETTER_LINGER_MS,
+    })
+    const liveWriter = log.writer({
+      name: 'live-writer',
+      queuedBytesMax: options.liveQueuedBytesMax,
+      lingerMs: LIVE_LINGER_MS,
+    })
+    const deadLetters = new DeadLetterWriter({
+      writer,
+      topic: letterTopic,
+      partitions: await admin.partitionCount(letterTopic),
+      service: 'pipeline',
+      version: packageVersion(),
+    })
+    const live = new LivePublisher({
+      writer: liveWriter,
+      topic: liveTopic,
+      partitions: await admin.partitionCount(liveTopic),
+      encoder: codecs.windowUpdates,
+      published: (windows) => metrics.add('weir_pipeline_live_windows_total', windows),
+    })
+    const clickhouse = new Clickhouse({
+      url: options.clickhouseUrl,
+      database: options.clickhouseDatabase,
+      user: options.clickhouseUser,
+      password: options.clickhousePassword,
+    })
+    const group = `${options.topicPrefix}rollup`
+    const rollup = new RollupService(
+      {
+        consumer: (handler) => log.consumer({ name: 'rollup', group, topics: [topic], handler }),
+        admin,
+        writer,
+        deadLetters,
+        live,
+        sink: clickhouseSink(clickhouse),
+        decoder: codecs.decoder,
+        encoder: codecs.telemetry,
+        clock,
+        timers: systemTimers,
+        logger,
+        metrics,
+      },
+      { ...options, topic },
+    )
+    return { services: [writer, liveWriter, rollup], addresses: () => ({}) }
+  },
+}
+
+async function codecsOf({ options, logger }: Context) {
+  const { registryUrl, schemaIdsFile, topicPrefix } = options
+  const schemas = subjectSchemas(topicPrefix)
+  const { ids, source } = await startWithSchemas({ registryUrl, file: schemaIdsFile, schemas })
+  if (source === 'file') logger.warn('the schema registry does not answer: kept ids used')
+  const telemetryId = idOf(ids, topicPrefix + TELEMETRY.name)
+  return {
+    decoder: createAvroDecoder<Telemetry>({
+      schema: TELEMETRY_SCHEMA,
+      writers: new Map([[telemetryId, TELEMETRY_SCHEMA]]),
+      fetchSchema: (id) => fetchSchema(registryUrl, id),
+    }),
+    telemetry: createAvroEncoder<Telemetry>(TELEMETRY_SCHEMA, telemetryId),
+    windowUpdates: createAvroEncoder<WindowUpdate>(
+      WINDOW_UPDATE_SCHEMA,
+      idOf(ids, topicPrefix + ROLLUPS.name),
+    ),
+  }
+}
+
+function idOf(ids: SchemaIds, topic: string): number {
+  const id = ids[subjectOf(topic)]
+  if (id === undefined) throw new Failure('unavailable', `no schema id is known for ${topic}`)
+  return id
+}
+
+function packageVersion(): string {
+  // Our own file, whose shape we know.
+  const text = readFileSync(join(packageRoot(), 'package.json'), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
+}

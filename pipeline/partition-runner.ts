@@ -1,0 +1,177 @@
+/**
+ * Owns one partition while it is ours: decodes its records into the fold, dead-letters what cannot
+ * be counted, and hands flushes to whoever writes them. Nothing here waits for the tables.
+ */
+import type { Assignment, LogBatch, LogConsumer, LogRecord } from '../platform/kafka/log.ts'
+import type { AvroDecoder, Decoded } from '../schemas/avro-codec.ts'
+import type { DeadLetterStage } from '../schemas/dead-letter.ts'
+import type { Telemetry } from '../schemas/telemetry.ts'
+import type { DeadLetterWriter, DeadLetterStory } from './dead-letter-writer.ts'
+import { checkpointMetadata, type FoldCheckpoint } from './window/checkpoint.ts'
+import { type FoldOptions, PartitionFold, type RefusedSamples } from './window/partition-fold.ts'
+import type { PartitionFlush } from './write-flush.ts'
+
+export type RunnerPorts = Readonly<{
+  consumer: Pick<LogConsumer, 'commit'>
+  decoder: AvroDecoder<Telemetry>
+  deadLetters: Pick<DeadLetterWriter, 'write'>
+  /** Resolves true when this writer's schema is readable, false when there is none. */
+  learnSchema(schemaId: number): Promise<boolean>
+  /** The largest append time in the partition's log so far. */
+  largestAppendMs(partition: number): Promise<number>
+  deadLettered(reason: DeadLetterStory['reason']): void
+}>
+
+/** Rough cost of a pending row, samples and windows alike, until its flush is over. */
+const ROW_BYTES = 150
+
+export class PartitionRunner {
+  readonly fold: PartitionFold
+  assignment: Assignment
+  /** Records between what was read and the end of the log, as of the last batch. */
+  lagRecords = 0
+  readonly #ports: RunnerPorts
+  readonly #readable = new Set<number>()
+  #nextOffset: number
+  #letters: Promise<void>[] = []
+  #unflushedBytes = 0
+
+  constructor(
+    ports: RunnerPorts,
+    options: FoldOptions,
+    start: Readonly<{ assignment: Assignment; checkpoint: FoldCheckpoint }>,
+  ) {
+    this.#ports = ports
+    this.assignment = start.assignment
+    this.fold = new PartitionFold(options, start.checkpoint)
+    this.#nextOffset = start.checkpoint.resumeOffset
+  }
+
+  get partition(): number {
+    return this.assignment.partition
+  }
+
+  /** Where to read on. */
+  get nextOffset(): number {
+    return this.#nextOffset
+  }
+
+  /** Folds a batch; answers by how many bytes that raised what the next flush holds. */
+  async take(batch: LogBatch): Promise<number> {
+    await this.#learnSchemas(batch)
+    if (batch.firstOffset > this.#nextOffset) await this.#passGap(batch.firstOffset)
+    const before = this.fold.pendingRows
+    batch.forEach((record) => {
+      if (record.offset < this.#nextOffset) return
+      this.#takeOne(record)
+      this.#nextOffset = record.offset + 1
+    })
+    this.lagRecords = Math.max(0, batch.endOffset - this.#nextOffset)
+    const grown = Math.max(0, this.fold.pendingRows - before) * ROW_BYTES
+    this.#unflushedBytes += grown
+    return grown
+  }
+
+  /** The next flush and the bytes it holds; undefined when P has not moved. */
+  takeFlush(): Readonly<{ flush: PartitionFlush; bytes: number }> | undefined {
+    const snapshot = this.fold.snapshot()
+    if (snapshot === undefined) return undefined
+    const { assignment } = this
+    const offset = snapshot.checkpoint.resumeOffset
+    const metadata = checkpointMetadata(snapshot.checkpoint)
+    const deadLetters = Promise.all(this.#letters)
+    // The flush awaits them much later, when a rejection would long count as unhandled.
+    deadLetters.catch(() => undefined)
+    const commit = () => this.#ports.consumer.commit(assignment, { offset, metadata })
+    this.#letters = []
+    return { flush: { snapshot, deadLetters, commit }, bytes: this.takeBytes() }
+  }
+
+  /** Bytes that count towards the next flush, which the caller takes over. */
+  takeBytes(): number {
+    const bytes = this.#unflushedBytes
+    this.#unflushedBytes = 0
+    return bytes
+  }
+
+  /** Asks the registry for ids not seen before. One that it does not know is asked for again. */
+  async #learnSchemas(batch: LogBatch): Promise<void> {
+    const unknown = new Set<number>()
+    batch.forEach(({ offset, value }) => {
+      if (offset < this.#nextOffset || value === null || value[0] !== 0 || value.length < 5) return
+      const schemaId = value.readUInt32BE(1)
+      if (!this.#readable.has(schemaId)) unknown.add(schemaId)
+    })
+    for (const schemaId of unknown) {
+      if (await this.#ports.learnSchema(schemaId)) this.#readable.add(schemaId)
+    }
+  }
+
+  async #passGap(nextOffset: number): Promise<void> {
+    const largestAppendMs = await this.#ports.largestAppendMs(this.partition)
+    this.fold.distrust(nextOffset, largestAppendMs)
+    this.#nextOffset = nextOffset
+  }
+
+  #takeOne(record: LogRecord): void {
+    if (record.value === null) {
+      this.#skip(record, { stage: 'frame', reason: 'frame_invalid', detail: 'no value' })
+      return
+    }
+    const decoded = this.#ports.decoder.decode(record.value)
+    if (decoded.kind !== 'value') {
+      this.#skip(record, storyOf(decoded))
+      return
+    }
+    const detail = shapeFault(decoded.value)
+    if (detail !== undefined) {
+      const { schemaId } = decoded
+      this.#skip(record, { stage: 'decode', reason: 'decode_failed', detail, schemaId })
+      return
+    }
+    const refused = this.fold.accept(decoded.value, record.offset, record.timestampMs)
+    if (refused !== undefined) this.#deadLetter(record, refusalStory(refused))
+  }
+
+  #skip(record: LogRecord, story: DeadLetterStory): void {
+    // While replaying, the letter was acknowledged before the commit that we started from.
+    const replay = record.offset < this.fold.position
+    this.fold.skip(record.offset, record.timestampMs)
+    if (!replay) this.#deadLetter(record, story)
+  }
+
+  #deadLetter(record: LogRecord, story: DeadLetterStory): void {
+    this.#ports.deadLettered(story.reason)
+    const letter = this.#ports.deadLetters.write(this.assignment, record, story)
+    letter.catch(() => undefined)
+    this.#letters.push(letter)
+  }
+}
+
+function storyOf(failed: Exclude<Decoded<Telemetry>, { kind: 'value' }>): DeadLetterStory {
+  const stage: DeadLetterStage =
+    failed.kind === 'frame_invalid'
+      ? 'frame'
+      : failed.kind === 'decode_failed'
+        ? 'decode'
+        : 'schema'
+  const detail = failed.kind === 'schema_unknown' ? 'the registry has no such id' : failed.detail
+  const story = { stage, reason: failed.kind, detail }
+  return failed.kind === 'frame_invalid' ? story : { ...story, schemaId: failed.schemaId }
+}
+
+function refusalStory({ reason, indexes }: RefusedSamples): DeadLetterStory {
+  const stage = reason === 'value_not_finite' || reason === 'time_invalid' ? 'validate' : 'semantic'
+  const detail = `${indexes.length} samples of this record were not stored`
+  return { stage, reason, detail, samples: indexes }
+}
+
+/** What Avro cannot say: each sample has a time and a value. */
+function shapeFault({ numbers, booleans, strings }: Telemetry): string | undefined {
+  for (const entries of [numbers, booleans, strings]) {
+    for (const { dt, v } of entries) {
+      if (dt.length !== v.length) return 'a series has more times than values, or fewer'
+    }
+  }
+  return undefined
+}

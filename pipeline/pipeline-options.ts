@@ -1,0 +1,113 @@
+/** Options of the pipeline process, and how they must fit together. */
+import type { OptionTable, OptionValues } from '../platform/config/options.ts'
+import { CLICKHOUSE_OPTIONS, KAFKA_OPTIONS } from '../platform/config/shared-options.ts'
+
+const MIB = 1024 * 1024
+export const DAY_MS = 86_400_000
+/** Reading back what the retention is about to delete is no basis for a correction. */
+const RETENTION_MARGIN_DAYS = 2
+
+export const PIPELINE_OPTIONS = {
+  ...KAFKA_OPTIONS,
+  ...CLICKHOUSE_OPTIONS,
+  flushIntervalMs: {
+    kind: 'integer',
+    default: 1_000,
+    min: 10,
+    max: 60_000,
+    unit: 'ms',
+    doc: 'How often rows are written to ClickHouse and positions committed.',
+  },
+  flushBytes: {
+    kind: 'integer',
+    default: 16 * MIB,
+    min: MIB,
+    max: 512 * MIB,
+    unit: 'bytes',
+    doc: 'Waiting rows that start a flush before its time.',
+  },
+  flushQueuedBytesMax: {
+    kind: 'integer',
+    default: 64 * MIB,
+    min: MIB,
+    max: 4096 * MIB,
+    unit: 'bytes',
+    doc: 'Waiting rows at which reading from Kafka pauses until ClickHouse has taken some.',
+  },
+  latenessMs: {
+    kind: 'integer',
+    default: 15_000,
+    min: 0,
+    max: 600_000,
+    unit: 'ms',
+    doc: 'How far behind the newest event time a window stays open. Later samples are corrections.',
+  },
+  rawRetentionDays: {
+    kind: 'integer',
+    default: 400,
+    min: 11,
+    max: 36_500,
+    unit: 'days',
+    doc: 'How long ClickHouse keeps raw samples, as its table says. Older samples are refused.',
+  },
+  logRetentionDays: {
+    kind: 'integer',
+    default: 7,
+    min: 1,
+    max: 3_650,
+    unit: 'days',
+    doc: 'How long Kafka keeps telemetry, as its topic says.',
+  },
+  tickIntervalMs: {
+    kind: 'integer',
+    default: 5_000,
+    min: 100,
+    max: 600_000,
+    unit: 'ms',
+    doc: 'How often a partition is told that time passes, so that silent devices get final rows.',
+  },
+  liveIntervalMs: {
+    kind: 'integer',
+    default: 100,
+    min: 10,
+    max: 10_000,
+    unit: 'ms',
+    doc: 'How often changed windows are published to live readers.',
+  },
+  liveQueuedBytesMax: {
+    kind: 'integer',
+    default: 16 * MIB,
+    min: 64 * 1024,
+    max: 1024 * MIB,
+    unit: 'bytes',
+    doc: 'Live updates waiting for Kafka at which further ones are merged instead.',
+  },
+  idleSeriesMax: {
+    kind: 'integer',
+    default: 200_000,
+    min: 1_000,
+    max: 100_000_000,
+    doc: 'Series of a partition remembered while they are silent.',
+  },
+} as const satisfies OptionTable
+
+export type PipelineOptions = OptionValues<typeof PIPELINE_OPTIONS>
+
+/** Sentences about options that contradict each other. */
+export function contradictions(options: PipelineOptions): string[] {
+  const problems: string[] = []
+  if (options.flushBytes > options.flushQueuedBytesMax) {
+    problems.push('flushBytes must not be more than flushQueuedBytesMax.')
+  }
+  if (acceptedAgeMs(options) < DAY_MS) {
+    problems.push('rawRetentionDays must exceed logRetentionDays by at least 3 days.')
+  }
+  return problems
+}
+
+/**
+ * The oldest sample that is still taken. It must be in the raw table whole for as long as Kafka
+ * can hand us its record again.
+ */
+export const acceptedAgeMs = (options: PipelineOptions): number =>
+  (options.rawRetentionDays - options.logRetentionDays - RETENTION_MARGIN_DAYS) * DAY_MS

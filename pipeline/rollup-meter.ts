@@ -1,0 +1,76 @@
+/** What the rollup service says about itself, in the words of the metric catalogue. */
+import type { Metrics } from '../platform/observe/metrics.ts'
+import type { PartitionRunner } from './partition-runner.ts'
+import type { FoldCounts } from './window/partition-fold.ts'
+import type { FlushTotals } from './write-flush.ts'
+
+const NONE: FoldCounts = {
+  records: 0,
+  samples: 0,
+  replayedRecords: 0,
+  lateSamples: 0,
+  duplicateSamples: 0,
+  refusedSamples: 0,
+}
+
+export class RollupMeter {
+  readonly #metrics: Metrics
+  /** What was reported of each runner's fold so far. */
+  readonly #reported = new WeakMap<PartitionRunner, FoldCounts>()
+
+  constructor(metrics: Metrics) {
+    this.#metrics = metrics
+  }
+
+  took(runner: PartitionRunner): void {
+    const { counts } = runner.fold
+    const before = this.#reported.get(runner) ?? NONE
+    const metrics = this.#metrics
+    metrics.add('weir_pipeline_records_total', counts.records - before.records)
+    metrics.add('weir_pipeline_samples_total', counts.samples - before.samples)
+    const replayed = counts.replayedRecords - before.replayedRecords
+    metrics.add('weir_pipeline_replayed_records_total', replayed)
+    metrics.add('weir_pipeline_late_samples_total', counts.lateSamples - before.lateSamples)
+    const duplicates = counts.duplicateSamples - before.duplicateSamples
+    metrics.add('weir_pipeline_duplicate_samples_total', duplicates)
+    metrics.add(
+      'weir_pipeline_refused_samples_total',
+      counts.refusedSamples - before.refusedSamples,
+    )
+    this.#reported.set(runner, { ...counts })
+  }
+
+  forget(runner: PartitionRunner): void {
+    this.#reported.delete(runner)
+    this.#metrics.set('weir_pipeline_open_windows', 0, { partition: runner.partition })
+    this.#metrics.set('weir_pipeline_lag_records', 0, { partition: runner.partition })
+  }
+
+  watermark(runner: PartitionRunner, nowMs: number): void {
+    const { partition, fold } = runner
+    const labels = { partition }
+    this.#metrics.set('weir_pipeline_open_windows', fold.openWindowCount, labels)
+    this.#metrics.set('weir_pipeline_lag_records', runner.lagRecords, labels)
+    if (fold.maxTsMs === 0) return
+    const lagSeconds = (nowMs - fold.maxTsMs) / 1000
+    this.#metrics.set('weir_pipeline_watermark_lag_seconds', lagSeconds, labels)
+  }
+
+  queued(bytes: number): void {
+    this.#metrics.set('weir_pipeline_queued_bytes', bytes)
+  }
+
+  flushed(totals: FlushTotals, tookMs: number): void {
+    this.#metrics.observe('weir_pipeline_flush_seconds', tookMs / 1000)
+    this.#metrics.add('weir_pipeline_rollup_rows_total', totals.rollups)
+    this.#metrics.add('weir_pipeline_corrections_total', totals.corrections)
+  }
+
+  sinkRetried(): void {
+    this.#metrics.add('weir_pipeline_sink_retries_total')
+  }
+
+  deadLettered(reason: string): void {
+    this.#metrics.add('weir_pipeline_dead_letters_total', 1, { reason })
+  }
+}

@@ -1,0 +1,275 @@
+/**
+ * The rollup half of the pipeline as one service: partitions come and go, their records are
+ * folded, flushed, committed, and shown to live readers. Everything outside is a port, so that a
+ * simulator can drive this very file.
+ */
+import type { Clock } from '../platform/clock.ts'
+import { Failure } from '../platform/failure.ts'
+import { ByteGate } from '../platform/flow/byte-gate.ts'
+import type {
+  Assignment,
+  LogAdmin,
+  LogBatch,
+  LogConsumer,
+  LogConsumerHandler,
+  LogWriter,
+} from '../platform/kafka/log.ts'
+import type { Service } from '../platform/lifecycle/service.ts'
+import type { Logger } from '../platform/observe/logger.ts'
+import type { Metrics } from '../platform/observe/metrics.ts'
+import type { AvroDecoder, AvroEncoder } from '../schemas/avro-codec.ts'
+import { type Telemetry, tickRecord } from '../schemas/telemetry.ts'
+import type { DeadLetterWriter } from './dead-letter-writer.ts'
+import { FlushLoop } from './flush-loop.ts'
+import type { LivePublisher } from './live-publisher.ts'
+import { largestAppendMs } from './log-tail.ts'
+import { PartitionRunner, type RunnerPorts } from './partition-runner.ts'
+import { acceptedAgeMs, DAY_MS, type PipelineOptions } from './pipeline-options.ts'
+import { retryingSink } from './retrying-sink.ts'
+import { RollupMeter } from './rollup-meter.ts'
+import type { RollupSink } from './sinks/rollup-sink.ts'
+import { every, sleep, type Timers } from './timers.ts'
+import {
+  distrustingCheckpoint,
+  type FoldCheckpoint,
+  freshCheckpoint,
+  parseCheckpoint,
+} from './window/checkpoint.ts'
+import type { PartitionFlush } from './write-flush.ts'
+
+export type RollupPorts = Readonly<{
+  consumer(handler: LogConsumerHandler): LogConsumer
+  admin: LogAdmin
+  /** For ticks. */
+  writer: LogWriter
+  deadLetters: DeadLetterWriter
+  live: LivePublisher
+  sink: RollupSink
+  decoder: AvroDecoder<Telemetry>
+  encoder: AvroEncoder<Telemetry>
+  clock: Clock
+  timers: Timers
+  logger: Logger
+  metrics: Metrics
+}>
+
+export type RollupOptions = Omit<PipelineOptions, 'kafkaBrokers'> & Readonly<{ topic: string }>
+
+const SCHEMA_RETRY_MS = 1_000
+/** Beyond this much lag, live readers are told of closed windows only. */
+const FAR_BEHIND_RECORDS = 20_000
+
+export class RollupService implements Service {
+  readonly name = 'rollup'
+  readonly failure: Promise<never>
+  readonly #ports: RollupPorts
+  readonly #options: RollupOptions
+  readonly #consumer: LogConsumer
+  readonly #meter: RollupMeter
+  readonly #gate: ByteGate
+  readonly #flushes: FlushLoop
+  readonly #runners = new Map<number, PartitionRunner>()
+  readonly #runnerPorts: RunnerPorts
+  #fail: (error: unknown) => void = () => {}
+  #stops: (() => void)[] = []
+  #draining = false
+  #drained: Promise<void> | undefined
+
+  constructor(ports: RollupPorts, options: RollupOptions) {
+    this.#ports = ports
+    this.#options = options
+    this.#meter = new RollupMeter(ports.metrics)
+    this.#gate = new ByteGate({
+      highBytes: options.flushQueuedBytesMax,
+      lowBytes: options.flushQueuedBytesMax / 2,
+    })
+    this.#consumer = ports.consumer({
+      assigned: (assignment) => this.#assigned(assignment),
+      revoked: (_topic, partition) => this.#revoked(partition),
+      batch: (batch) => this.#batch(batch),
+    })
+    this.#runnerPorts = this.#portsOfRunners()
+    this.#flushes = this.#flushLoop()
+    const own = new Promise<never>((_, reject) => {
+      this.#fail = reject
+    })
+    this.failure = Promise.race([own, this.#consumer.failure, this.#flushes.failure])
+    this.failure.catch(() => undefined)
+  }
+
+  async start(): Promise<void> {
+    const { timers } = this.#ports
+    this.#flushes.start()
+    this.#stops = [
+      every(timers, this.#options.tickIntervalMs, () => this.#tick()),
+      every(timers, this.#options.liveIntervalMs, () => this.#publish()),
+    ]
+    await this.#consumer.start()
+  }
+
+  drain(deadlineMs: number): Promise<void> {
+    this.#drained ??= this.#drain(deadlineMs)
+    return this.#drained
+  }
+
+  async #drain(deadlineMs: number): Promise<void> {
+    this.#draining = true
+    for (const stop of this.#stops) stop()
+    this.#publish()
+    // The last commit needs the group, so the consumer leaves it after the flush.
+    await Promise.race([this.#flushes.stop(), sleep(this.#ports.timers, deadlineMs / 2)])
+    await this.#consumer.drain(deadlineMs / 2)
+    await this.#ports.admin.close()
+  }
+
+  async #assigned(assignment: Assignment): Promise<number> {
+    const { partition } = assignment
+    const checkpoint = await this.#checkpointOf(assignment)
+    const runner = this.#runners.get(partition)
+    // Ours all along, unless someone else got further in the meantime.
+    if (runner !== undefined && runner.fold.position >= checkpoint.position) {
+      runner.assignment = assignment
+      return runner.nextOffset
+    }
+    this.#revoked(partition)
+    const { latenessMs, idleSeriesMax } = this.#options
+    const age = acceptedAgeMs({ ...this.#options, kafkaBrokers: [] })
+    const foldOptions = { partition, latenessMs, acceptedAgeMs: age, idleSeriesMax }
+    const start = { assignment, checkpoint }
+    this.#runners.set(partition, new PartitionRunner(this.#runnerPorts, foldOptions, start))
+    return checkpoint.resumeOffset
+  }
+
+  async #checkpointOf({ topic, partition, committed }: Assignment): Promise<FoldCheckpoint> {
+    // Where the log begins later than at 0, the consumer jumps there and the runner sees a gap.
+    if (committed === undefined) return freshCheckpoint(0)
+    const read = parseCheckpoint(committed.offset, committed.metadata)
+    if (read !== undefined) {
+      await this.#refuseShortLog(topic, partition, read.position)
+      return read
+    }
+    const { metadata, offset } = committed
+    this.#ports.logger.error('commit metadata is not readable: all windows are recomputed', {
+      partition,
+      offset,
+      metadata: metadata.slice(0, 100),
+    })
+    const newestMs = await this.#reading(() => largestAppendMs(this.#ports.admin, topic, partition))
+    return distrustingCheckpoint(offset, newestMs)
+  }
+
+  /** Offsets that were folded and are gone will be given to other records: nothing can be right. */
+  async #refuseShortLog(topic: string, partition: number, position: number): Promise<void> {
+    const ranges = await this.#reading(() => this.#ports.admin.offsetRange(topic))
+    const end = ranges.get(partition)?.end ?? 0
+    if (position <= end) return
+    const text = `${topic}/${partition} ends at ${end}, but records up to ${position} were counted: the log has lost its tail`
+    const failure = new Failure('internal', text)
+    this.#fail(failure)
+    throw failure
+  }
+
+  /** Questions to the log are asked until it answers. */
+  async #reading<T>(ask: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await ask()
+      } catch (error) {
+        if (this.#draining) throw error
+        this.#ports.logger.warn('the log does not answer yet', { error: String(error) })
+        await sleep(this.#ports.timers, SCHEMA_RETRY_MS)
+      }
+    }
+  }
+
+  #revoked(partition: number): void {
+    const runner = this.#runners.get(partition)
+    if (runner === undefined) return
+    this.#gate.remove(runner.takeBytes())
+    this.#runners.delete(partition)
+    this.#meter.forget(runner)
+  }
+
+  async #batch(batch: LogBatch): Promise<void> {
+    const runner = this.#runners.get(batch.partition)
+    if (runner === undefined || this.#draining) return
+    this.#gate.add(await runner.take(batch))
+    // A partition that was revoked meanwhile gives its bytes back at once.
+    if (this.#runners.get(batch.partition) !== runner) this.#gate.remove(runner.takeBytes())
+    this.#meter.took(runner)
+    if (this.#gate.bytes >= this.#options.flushBytes) this.#flushes.hurry()
+    if (!this.#gate.hasRoom()) await this.#gate.room()
+    if (!this.#ports.writer.hasRoom()) await this.#ports.writer.room()
+  }
+
+  #flushLoop(): FlushLoop {
+    const { timers, clock, logger, live } = this.#ports
+    const sink = retryingSink(this.#ports.sink, {
+      timers,
+      stopped: () => this.#draining,
+      retrying: (error) => {
+        this.#meter.sinkRetried()
+        logger.warn('the tables do not answer: the flush is repeated', { error: error.message })
+      },
+    })
+    return new FlushLoop({
+      intervalMs: this.#options.flushIntervalMs,
+      timers,
+      clock,
+      ports: {
+        sink,
+        corrected: (rows) => live.publish(rows),
+        checkRawRetention: (oldestMs) => this.#checkRawRetention(oldestMs),
+      },
+      collect: () => this.#collect(),
+      flushed: (totals, tookMs) => this.#meter.flushed(totals, tookMs),
+    })
+  }
+
+  #collect(): Readonly<{ flushes: PartitionFlush[]; release: () => void }> {
+    const taken = [...this.#runners.values()].flatMap((runner) => runner.takeFlush() ?? [])
+    const bytes = taken.reduce((sum, each) => sum + each.bytes, 0)
+    return { flushes: taken.map(({ flush }) => flush), release: () => this.#gate.remove(bytes) }
+  }
+
+  /** A process that slept through the retention must not correct windows from what is left. */
+  #checkRawRetention(oldestLateAppendMs: number): void {
+    const ageMs = this.#ports.clock.nowMs() - oldestLateAppendMs
+    if (ageMs <= this.#options.logRetentionDays * DAY_MS) return
+    throw new Failure('internal', 'late records waited longer than the log keeps them')
+  }
+
+  #tick(): void {
+    const { writer, encoder, clock } = this.#ports
+    if (!writer.hasRoom()) return
+    for (const partition of this.#runners.keys()) {
+      const value = encoder.encode(tickRecord(clock.nowMs()))
+      writer.append(this.#options.topic, partition, { key: null, value }).catch(() => undefined)
+    }
+  }
+
+  #publish(): void {
+    const { live, clock } = this.#ports
+    for (const runner of this.#runners.values()) {
+      this.#meter.watermark(runner, clock.nowMs())
+      if (!live.hasRoom()) continue
+      const withOpen = runner.lagRecords < FAR_BEHIND_RECORDS
+      const rows = runner.fold.takeUnpublished(withOpen)
+      if (rows.length > 0) live.publish(rows)
+    }
+    this.#meter.queued(this.#gate.bytes)
+  }
+
+  #portsOfRunners(): RunnerPorts {
+    const { admin, decoder, deadLetters } = this.#ports
+    const { topic } = this.#options
+    return {
+      consumer: { commit: (assignment, point) => this.#consumer.commit(assignment, point) },
+      decoder,
+      deadLetters,
+      learnSchema: (schemaId) => this.#reading(() => decoder.learn(schemaId)),
+      largestAppendMs: (partition) => this.#reading(() => largestAppendMs(admin, topic, partition)),
+      deadLettered: (reason) => this.#meter.deadLettered(reason),
+    }
+  }
+}

@@ -1,0 +1,27 @@
+/** The passing of time as a port, so that tests and the simulator own every delay. */
+export type Timers = Readonly<{
+  /** Runs the task once, after that long at the earliest. The answer cancels it. */
+  after(delayMs: number, task: () => void): () => void
+}>
+
+export const systemTimers: Timers = {
+  after(delayMs, task) {
+    const timer = setTimeout(task, delayMs)
+    return () => clearTimeout(timer)
+  },
+}
+
+export const sleep = (timers: Timers, delayMs: number): Promise<void> =>
+  new Promise((resolve) => {
+    timers.after(delayMs, resolve)
+  })
+
+/** Runs the task again and again, so long after each run began. The answer ends it. */
+export function every(timers: Timers, intervalMs: number, task: () => void): () => void {
+  let cancel = timers.after(intervalMs, beat)
+  function beat(): void {
+    cancel = timers.after(intervalMs, beat)
+    task()
+  }
+  return () => cancel()
+}
