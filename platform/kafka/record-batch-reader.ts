@@ -121,7 +121,8 @@ class RecordCursor {
   #readHeaders(): Readonly<Record<string, Buffer>> {
     const count = this.#varint()
     if (count === 0) return HEADERS_NONE
-    const headers: Record<string, Buffer> = {}
+    // Without a prototype: a stranger may have named a header `__proto__`.
+    const headers: Record<string, Buffer> = Object.create(null)
     for (let n = 0; n < count; n++) {
       const name = this.#take(this.#varint()).toString('utf8')
       headers[name] = this.#take(this.#varint())

@@ -1,6 +1,6 @@
-/** Cuts the records of a batch in two, so that the one that Kafka refuses can be found. */
+/** Reads packed records back: to cut a batch in two, so that the one that Kafka refuses is found. */
 import { PackedRecords } from './packed-records.ts'
-import { forEachRecord } from './record-batch-reader.ts'
+import { forEachRecord, type RawBatch } from './record-batch-reader.ts'
 
 /** Some records of a batch and where the first of them stood in it. */
 export type Part = Readonly<{ records: PackedRecords; firstIndex: number }>
@@ -14,10 +14,19 @@ export function halvesOf({ records, firstIndex }: Part): Part[] {
     { records: new PackedRecords(records.partition), firstIndex },
     { records: new PackedRecords(records.partition), firstIndex: firstIndex + middle },
   ] as const
-  const batch = {
+  forEachRecord(rawBatchOf(records), 0, (record) => {
+    const half = record.offset < middle ? halves[0] : halves[1]
+    half.records.append(record, record.timestampMs)
+  })
+  return [...halves]
+}
+
+/** The records as a batch that forEachRecord() walks; offsets count from 0. */
+export function rawBatchOf(records: PackedRecords): RawBatch {
+  return {
     baseOffset: 0,
-    lastOffset: count - 1,
-    count,
+    lastOffset: records.length - 1,
+    count: records.length,
     baseTimestampMs: records.baseTimestampMs,
     maxTimestampMs: records.timestampMsMax,
     appendTime: false,
@@ -27,9 +36,4 @@ export function halvesOf({ records, firstIndex }: Part): Part[] {
     compression: 0,
     body: records.bytes(),
   }
-  forEachRecord(batch, 0, (record) => {
-    const half = record.offset < middle ? halves[0] : halves[1]
-    half.records.append(record, record.timestampMs)
-  })
-  return [...halves]
 }
