@@ -1,0 +1,63 @@
+/** The project's own text files, as git knows them, with the imports of those that are TypeScript. */
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+export type SourceImport = Readonly<{ specifier: string; typeOnly: boolean; line: number }>
+export type SourceFile = Readonly<{ path: string; text: string }>
+export type Finding = Readonly<{ path: string; line: number; problem: string }>
+
+const TEXT = /\.(?:ts|tsx|mjs|js|json|md|sql|ya?ml|css|html|xml|sh|avsc)$|(?:^|\/)[^.]+$/
+
+/** Tracked files, and new ones that git does not ignore. Recordings are data, not text of ours. */
+export function sourceTree(root: string): readonly SourceFile[] {
+  const listed = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
+    cwd: root,
+    encoding: 'utf8',
+  })
+  return [...new Set(listed.split('\n'))]
+    .filter((path) => TEXT.test(path) && existsSync(join(root, path)))
+    .map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }))
+}
+
+export function isTypeScript({ path }: SourceFile): boolean {
+  return /\.tsx?$/.test(path)
+}
+
+/** Tests, and programs that only tests run. */
+export function isTest(path: string): boolean {
+  return /\.(?:test|program)\.tsx?$/.test(path) || /(?:^|\/)(?:test|testing)\//.test(path)
+}
+
+/** Statements and import() expressions, and require() of a literal. */
+export function importsOf({ text }: SourceFile): readonly SourceImport[] {
+  const patterns = [
+    /^(?:import|export)\s(?<what>[^'"`;]*?)\bfrom\s*['"](?<specifier>[^'"]+)['"]/gm,
+    /^import\s*['"](?<specifier>[^'"]+)['"]/gm,
+    /(?<!['"`\w.])(?:import|require)\(\s*['"](?<specifier>[^'"]+)['"]/g,
+  ]
+  return patterns.flatMap((pattern) =>
+    [...text.matchAll(pattern)].map((match) => ({
+      specifier: match.groups?.['specifier'] ?? '',
+      typeOnly: match.groups?.['what']?.startsWith('type ') === true,
+      line: lineAt(text, match.index),
+    })),
+  )
+}
+
+export function lineAt(text: string, index: number): number {
+  return text.slice(0, index).split('\n').length
+}
+
+/** Every match of `pattern` as a finding. */
+export function findingsFor(
+  file: SourceFile,
+  pattern: RegExp,
+  problem: string,
+): readonly Finding[] {
+  return [...file.text.matchAll(pattern)].map((match) => ({
+    path: file.path,
+    line: lineAt(file.text, match.index),
+    problem: `${problem}: ${match[0].trim()}`,
+  }))
+}
