@@ -27,10 +27,10 @@ function push([xs, mean, max, min]: Columns, x: number, point: Point | undefined
 }
 
 /** The points with nothing on either side: a line alone would leave them invisible. */
-export function lonelyIndices(column: readonly (number | null | undefined)[]): number[] {
+export function lonelyIndices(column: readonly (number | null)[]): number[] {
   const lonely: number[] = []
   for (const [i, value] of column.entries()) {
-    if (value == null) continue
+    if (value === null) continue
     if ((column[i - 1] ?? null) === null && (column[i + 1] ?? null) === null) lonely.push(i)
   }
   return lonely

@@ -103,7 +103,7 @@ function optionsFor(latest: Latest, size: { width: number; height: number }): uP
     ...size,
     ms: 1,
     legend: { show: false },
-    padding: [12, 12, 0, 0],
+    padding: [12, 24, 0, 0],
     cursor: {
       drag: { x: true, y: false, setScale: false },
       points: { size: 7 },
@@ -141,7 +141,7 @@ function timeAxis(): uPlot.Axis {
     ...axisColours(),
     size: 32,
     space: 72,
-    values: (_u, splits, _axis, _space, stepMs) => splits.map((ms) => tickWords(ms, stepMs)),
+    values: (...[, splits, , , stepMs]) => splits.map((ms) => tickWords(ms, stepMs)),
   }
 }
 

@@ -19,6 +19,7 @@ import {
   type SpanName,
   zoomed,
 } from '../series/span.ts'
+import { useFeedState } from '../shell/feed-state.tsx'
 import { useKeyCommand } from '../shell/keys.tsx'
 import type { Go } from '../shell/navigation.ts'
 import type { DeviceRoute } from './device-page.tsx'
@@ -40,6 +41,7 @@ export function ChartPanel({ route, go, api, feed, latest }: PanelProps) {
   const range = useShownRange({ api, device, metric, view })
   const grain = grainFor(range.toMs - range.fromMs)
   const [shown, retry] = useChartSeries({ api, feed, device, metric, range, grain })
+  const connected = useFeedState(feed).kind === 'live'
   const follow = (span: SpanName) => go({ ...route, view: { kind: 'follow', span } })
   const look = ({ fromMs, toMs }: Range) =>
     go({ ...route, view: { kind: 'fixed', fromMs, toMs, span: view.span } }, 'replace')
@@ -65,7 +67,7 @@ export function ChartPanel({ route, go, api, feed, latest }: PanelProps) {
             Back to live
           </button>
         ) : (
-          <span class="following">Following live</span>
+          <span class="following">{connected ? 'Following live' : 'Waiting'}</span>
         )}
       </div>
       {shown.trouble === undefined || shown.points.length > 0 ? null : (

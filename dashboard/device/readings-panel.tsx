@@ -7,7 +7,7 @@ import type { LiveFeed } from '../live/live-feed.ts'
 import { CopyButton } from '../say/copy-button.tsx'
 import { csvOf, csvTime } from '../say/csv.ts'
 import { Clock } from '../say/moment.tsx'
-import { valueWords } from '../say/words.ts'
+import { decimalsOf, fixed } from '../say/words.ts'
 import { useNow } from '../shell/clock-tick.ts'
 import { useFeedState } from '../shell/feed-state.tsx'
 import type { DeviceRoute } from './device-page.tsx'
@@ -32,6 +32,7 @@ export function ReadingsPanel({ route, api, feed, latest }: PanelProps) {
   const readings = useReadings({ api, device, metric, latest, connected })
   const now = useNow(60_000)
   const rows = readings.slice(-ROWS_SHOWN).toReversed()
+  const decimals = decimalsOf(rows.map(({ value }) => value))
   const csv = () =>
     csvOf(
       ['at', metric],
@@ -40,11 +41,10 @@ export function ReadingsPanel({ route, api, feed, latest }: PanelProps) {
   return (
     <section class="panel readings" aria-labelledby="readings-title">
       <div class="chart-head">
-        <h2 id="readings-title">Readings of the last 15 min</h2>
+        <h2 id="readings-title">Readings</h2>
         <span class="count">
-          {rows.length < readings.length
-            ? `newest ${rows.length} of ${readings.length}`
-            : readings.length}
+          {rows.length < readings.length ? `newest ${rows.length} of ` : ''}
+          {readings.length} in 15 min
         </span>
         <CopyButton label="Copy as CSV" text={csv} />
       </div>
@@ -71,7 +71,9 @@ export function ReadingsPanel({ route, api, feed, latest }: PanelProps) {
                     class={typeof value === 'number' ? 'number' : 'number text'}
                     title={String(value)}
                   >
-                    <bdi>{valueWords(value)}</bdi>
+                    <bdi>
+                      {typeof value === 'number' ? fixed(value, decimals) : value.toString()}
+                    </bdi>
                   </td>
                 </tr>
               ))}

@@ -21,10 +21,12 @@ export function DeviceRow({ device, values, now }: RowProps) {
         <a class="device-link" href={deviceAddress(device.id)} title={device.id}>
           <bdi>{device.name === '' ? device.id : device.name}</bdi>
         </a>
-        {device.name === '' || device.name === device.id ? null : (
-          <bdi class="sub">{device.id}</bdi>
-        )}
         {device.state === 'active' ? null : <span class="tag">{device.state}</span>}
+        {device.name === '' || device.name === device.id ? null : (
+          <bdi class="sub" title={device.id}>
+            {device.id}
+          </bdi>
+        )}
       </th>
       <td class="values">
         {metrics.slice(0, METRICS_SHOWN).map(([metric, latest]) => (

@@ -7,7 +7,7 @@ export function ProblemNotice({ trouble, onRetry }: { trouble: Trouble; onRetry:
   const { title, detail, code, next } = wordsOf(trouble)
   return (
     <div class="notice" role="alert">
-      <h2>{title}</h2>
+      <h1>{title}</h1>
       <p>{detail}</p>
       <p class="muted">
         {next} {code === '' ? null : <code>{code}</code>}

@@ -21,6 +21,27 @@ export function numberWords(value: number | null): string {
   return minus(String(Number(value.toFixed(size < 0.1 ? 6 : decimals))))
 }
 
+const DECIMALS_MAX = 6
+
+/** How many decimals a column of these values needs, so that all its points stand in one line. */
+export function decimalsOf(values: readonly Value[]): number {
+  let most = 0
+  for (const value of values) {
+    if (typeof value !== 'number') continue
+    const text = String(value)
+    const point = text.indexOf('.')
+    if (point >= 0 && !text.includes('e')) most = Math.max(most, text.length - point - 1)
+  }
+  return Math.min(most, DECIMALS_MAX)
+}
+
+/** A number with so many decimals, or in powers of ten where that would hide or drown it. */
+export function fixed(value: number, decimals: number): string {
+  const size = Math.abs(value)
+  const plain = value === 0 || (size < 1e12 && size >= 10 ** -DECIMALS_MAX)
+  return minus(plain ? value.toFixed(decimals) : String(value))
+}
+
 export function ageWords(ageMs: number): string {
   if (ageMs < SECOND_MS) return 'now'
   if (ageMs < MINUTE_MS) return `${Math.floor(ageMs / SECOND_MS)} s ago`
@@ -82,4 +103,4 @@ function two(
   return rest === 0 ? `${whole} ${big}` : `${whole} ${big} ${rest} ${small}`
 }
 
-const minus = (text: string): string => text.replace('-', '−')
+const minus = (text: string): string => text.replaceAll('-', '−')

@@ -30,7 +30,7 @@ export function toleratedMissingMs(points: readonly Point[], widthMs: number): n
     if (next !== undefined) spacings.push(next.start - point.start)
   }
   spacings.sort((a, b) => a - b)
-  const medianMs = spacings[Math.floor(spacings.length / 2)] ?? 0
+  const medianMs = spacings[Math.floor((spacings.length - 1) / 2)] ?? 0
   return Math.max(
     WINDOWS_MISSING * widthMs,
     medianMs > widthMs || widthMs === 0 ? SPACINGS_MISSING * medianMs : 0,

@@ -68,7 +68,7 @@ export function grainFor(lengthMs: number): Grain {
 
 /** The shortest and longest stretch that zooming reaches. */
 export const SHORTEST_MS = 10 * SECOND_MS
-export const LONGEST_MS = 20 * 365 * DAY_MS
+export const LONGEST_MS = 10 * 365 * DAY_MS
 
 /** The range after zooming by `factor` (below 1 zooms in) with the time at `anchorMs` held still. */
 export function zoomed(range: Range, factor: number, anchorMs: number): Range {

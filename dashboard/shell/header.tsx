@@ -61,7 +61,7 @@ function ThemeButton() {
       aria-label={`Theme: ${WORDS[theme]}`}
       onClick={change}
     >
-      {WORDS[theme]}
+      <span class="wide-only">Theme:</span> {WORDS[theme]}
     </button>
   )
 }

@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { heardAt, mergeLatest } from './latest-values.ts'
+
+const heard = (at: number, value: number, metric = 'm') => ({ device: 'd', metric, at, value })
+
+test('the newest by event time stays, whatever arrives later', () => {
+  const known = mergeLatest(new Map(), [heard(20, 2), heard(10, 1)])
+  assert.deepEqual(known.get('d'), { m: { at: 20, value: 2 } })
+})
+
+test('a correction at the same time replaces the value', () => {
+  const known = mergeLatest(new Map(), [heard(20, 2), heard(20, 3)])
+  assert.deepEqual(known.get('d'), { m: { at: 20, value: 3 } })
+})
+
+test('nothing new is the same map, so that nothing is drawn again', () => {
+  const known = mergeLatest(new Map(), [heard(20, 2)])
+  assert.equal(mergeLatest(known, [heard(20, 2), heard(19, 9)]), known)
+})
+
+test('a device was heard when its newest metric was', () => {
+  const known = mergeLatest(new Map(), [heard(20, 2), heard(30, 1, 'other')])
+  assert.equal(heardAt(known.get('d')), 30)
+  assert.equal(heardAt({}), undefined)
+})

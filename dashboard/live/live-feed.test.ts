@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import { connectTo, type FeedServer, startFeedServer } from '../testing/feed-server.ts'
+import { type FeedEvent, type FeedState, LiveFeed, type LiveFeedOptions } from './live-feed.ts'
+
+const READING = { device: 'd', metric: 'm', value: 1, at: 1000 }
+const INTEREST = { stream: 'readings', devices: ['d'], metrics: ['*'] } as const
+
+async function start(context: TestContext, options: Partial<LiveFeedOptions> = {}) {
+  const server = await startFeedServer('good')
+  const feed = new LiveFeed({
+    key: 'good',
+    connect: connectTo(() => server.port),
+    nowMs: () => performance.now(),
+    chance: () => 0,
+    ...options,
+  })
+  context.after(async () => {
+    feed.close()
+    await server.stop()
+  })
+  return { server, feed }
+}
+
+const becomes = (feed: LiveFeed, kind: FeedState['kind']): Promise<void> =>
+  new Promise((resolve) => {
+    if (feed.state.kind === kind) return resolve()
+    const stop = feed.watch((state) => {
+      if (state.kind !== kind) return
+      stop()
+      resolve()
+    })
+  })
+
+function listen(feed: LiveFeed): (kind: FeedEvent['kind']) => Promise<FeedEvent> {
+  const heard: FeedEvent[] = []
+  const wake = new Set<() => void>()
+  feed.subscribe(INTEREST, (event) => {
+    heard.push(event)
+    for (const one of wake) one()
+  })
+  return async (kind) => {
+    for (;;) {
+      const at = heard.findIndex((event) => event.kind === kind)
+      const [event] = at < 0 ? [] : heard.splice(at, 1)
+      if (event !== undefined) return event
+      await new Promise<void>((resolve) => wake.add(resolve))
+    }
+  }
+}
+
+const subscribed = async (server: FeedServer) => (await server.said('subscribe')).id
+
+test('the key goes in the first message, then snapshot and updates arrive', async (context) => {
+  const { server, feed } = await start(context)
+  server.snapshot = () => [READING]
+  const next = listen(feed)
+  feed.start()
+  assert.deepEqual(await server.said('hello'), { type: 'hello', key: 'good' })
+  const id = await subscribed(server)
+  assert.deepEqual(await next('snapshot'), { kind: 'snapshot', items: [READING] })
+  server.say({ type: 'update', id, cursor: '1', items: [{ ...READING, at: 2000 }] })
+  assert.deepEqual(await next('update'), { kind: 'update', items: [{ ...READING, at: 2000 }] })
+})
+
+test('after a cut it comes back by itself with every subscription and a snapshot', async (context) => {
+  const { server, feed } = await start(context)
+  const next = listen(feed)
+  feed.start()
+  const first = await subscribed(server)
+  await next('snapshot')
+  const waiting = becomes(feed, 'waiting')
+  server.cut()
+  await waiting
+  assert.ok(feed.state.kind === 'waiting' && feed.state.retryAtMs > feed.state.lostAtMs)
+  server.snapshot = () => [READING]
+  const second = await subscribed(server)
+  assert.notEqual(second, first)
+  assert.deepEqual(await next('snapshot'), { kind: 'snapshot', items: [READING] })
+})
+
+test('"try now" does not wait for the countdown', async (context) => {
+  const { server, feed } = await start(context)
+  feed.start()
+  await becomes(feed, 'live')
+  const waiting = becomes(feed, 'waiting')
+  server.cut()
+  await waiting
+  feed.retryNow()
+  assert.equal(feed.state.kind, 'connecting')
+  await becomes(feed, 'live')
+})
+
+test('a wrong key is said as refused and not tried again', async (context) => {
+  const { server, feed } = await start(context, { key: 'bad' })
+  feed.start()
+  await becomes(feed, 'refused')
+  assert.ok(feed.state.kind === 'refused')
+  assert.equal(feed.state.code, 'unauthenticated')
+  await server.said('hello')
+})
+
+test('a subscription that the server refuses tells its listener', async (context) => {
+  const { server, feed } = await start(context)
+  server.snapshot = undefined
+  const next = listen(feed)
+  feed.start()
+  const id = await subscribed(server)
+  server.say({ type: 'error', id, code: 'limit_exceeded', detail: 'Too many devices.' })
+  assert.equal((await next('refused')).kind, 'refused')
+  assert.equal(feed.state.kind, 'live')
+})
+
+test('a silent connection is asked for life, and given up when none comes', async (context) => {
+  const { server, feed } = await start(context, { silenceMs: 10, answerMs: 200 })
+  const next = listen(feed)
+  feed.start()
+  await subscribed(server)
+  await next('snapshot')
+  await subscribed(server)
+  await next('snapshot')
+  assert.equal(feed.state.kind, 'live')
+  server.snapshot = undefined
+  await becomes(feed, 'waiting')
+})
+
+test('an ended subscription hears nothing and the server is told', async (context) => {
+  const { server, feed } = await start(context)
+  let events = 0
+  const end = feed.subscribe(INTEREST, () => events++)
+  feed.start()
+  const id = await subscribed(server)
+  const before = events
+  end()
+  assert.equal((await server.said('unsubscribe')).id, id)
+  const next = listen(feed)
+  server.say({ type: 'update', id, cursor: '1', items: [READING] })
+  await next('snapshot')
+  assert.ok(events <= before + 1)
+})
