@@ -10,13 +10,14 @@ type Open = { keys: Set<string> | undefined; expectKey: boolean }
 const STRING = /"(?:[^"\\]|\\.)*"/y
 
 /** The value, or a Refusal that says what is wrong and where. */
-export function parseStrictJson(bytes: Buffer): unknown {
-  const text = utf8(bytes)
+export const parseStrictJson = (bytes: Buffer): unknown => parseStrictJsonText(utf8(bytes))
+
+export function parseStrictJsonText(text: string): unknown {
   walk(text)
   try {
     return JSON.parse(text)
   } catch {
-    throw invalid('The body is not JSON.')
+    throw invalid('This is not JSON.')
   }
 }
 
@@ -24,7 +25,7 @@ function utf8(bytes: Buffer): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch {
-    throw invalid('The body is not UTF-8.')
+    throw invalid('This is not UTF-8.')
   }
 }
 
@@ -36,7 +37,7 @@ function walk(text: string): void {
     const top = open[open.length - 1]
     if (char === '{' || char === '[') {
       if (open.length === LIMITS.jsonDepthMax) {
-        throw invalid(`The body is nested deeper than ${LIMITS.jsonDepthMax}.`)
+        throw invalid(`The JSON is nested deeper than ${LIMITS.jsonDepthMax}.`)
       }
       const isObject = char === '{'
       open.push({ keys: isObject ? new Set() : undefined, expectKey: isObject })
@@ -54,10 +55,10 @@ function walk(text: string): void {
 function string(text: string, at: number, top: Open | undefined): number {
   STRING.lastIndex = at
   const token = STRING.exec(text)?.[0]
-  if (token === undefined) throw invalid('The body is not JSON.')
+  if (token === undefined) throw invalid('This is not JSON.')
   if (top?.keys !== undefined && top.expectKey) {
     const key = decoded(token)
-    if (top.keys.has(key)) throw invalid(`The body has the key ${JSON.stringify(key)} twice.`, key)
+    if (top.keys.has(key)) throw invalid(`The key ${JSON.stringify(key)} is there twice.`, key)
     top.keys.add(key)
     top.expectKey = false
   }
@@ -69,6 +70,6 @@ function decoded(token: string): string {
   try {
     return String(JSON.parse(token))
   } catch {
-    throw invalid('The body is not JSON.')
+    throw invalid('This is not JSON.')
   }
 }

@@ -32,8 +32,13 @@ const SETTINGS = {
   output_format_json_quote_64bit_integers: 0,
 }
 
+/** Parameters travel in the address, whose length servers limit. */
+const SERIES_PER_QUESTION = 1_000
+const DEVICES_PER_QUESTION = 100
+
 const HOUR_MS = 3_600_000
 /** Newest values are searched backwards in steps: an active device is found in the first. */
+const FLEET_LOOKBACK_MS = 24 * HOUR_MS
 const LOOKBACKS_MS = [HOUR_MS, 24 * HOUR_MS, 30 * 24 * HOUR_MS, Infinity]
 
 type SampleRow = { series: string; at: number; value: number; text: string }
@@ -51,13 +56,19 @@ export class TelemetryReader {
     devices: readonly string[],
     metric?: string,
   ): Promise<readonly SeriesRef[]> {
-    return this.#select<SeriesRef>(
-      `SELECT DISTINCT device, metric, kind, toString(series) AS series FROM series
-       WHERE tenant = {tenant:String} AND device IN {devices:Array(String)}
-         ${metric === undefined ? '' : 'AND metric = {metric:String}'}
-       ORDER BY device, metric, kind LIMIT {rowsMax:UInt32}`,
-      { tenant, devices, metric: metric ?? '', rowsMax: LIMITS.liveSnapshotItemsMax },
-    )
+    const found: SeriesRef[] = []
+    for (let at = 0; at < devices.length; at += DEVICES_PER_QUESTION) {
+      const some = devices.slice(at, at + DEVICES_PER_QUESTION)
+      const rows = await this.#select<SeriesRef>(
+        `SELECT DISTINCT device, metric, kind, toString(series) AS series FROM series
+         WHERE tenant = {tenant:String} AND device IN {devices:Array(String)}
+           ${metric === undefined ? '' : 'AND metric = {metric:String}'}
+         ORDER BY device, metric, kind LIMIT {rowsMax:UInt32}`,
+        { tenant, devices: some, metric: metric ?? '', rowsMax: LIMITS.liveSnapshotItemsMax },
+      )
+      found.push(...rows)
+    }
+    return found
   }
 
   /** Samples of the given series in [from, to), oldest first. */
@@ -121,6 +132,19 @@ export class TelemetryReader {
     of: readonly SeriesRef[],
     nowMs: number,
   ): Promise<readonly NewestRow[]> {
+    const found: NewestRow[] = []
+    for (let at = 0; at < of.length; at += SERIES_PER_QUESTION) {
+      const some = of.slice(at, at + SERIES_PER_QUESTION)
+      found.push(...(await this.#newestOfSome(tenant, some, nowMs)))
+    }
+    return newestPerMetric(found)
+  }
+
+  async #newestOfSome(
+    tenant: string,
+    of: readonly SeriesRef[],
+    nowMs: number,
+  ): Promise<readonly NewestRow[]> {
     const missing = new Map(of.map((one) => [one.series, one]))
     const found: NewestRow[] = []
     for (const lookbackMs of LOOKBACKS_MS) {
@@ -144,7 +168,32 @@ export class TelemetryReader {
         found.push(newestOf(ref, row))
       }
     }
-    return newestPerMetric(found)
+    return found
+  }
+
+  /**
+   * The newest values of a whole tenant, from the last day's minute rows: a look at every sample
+   * of a large fleet would keep the database busy for long.
+   */
+  async newestOfFleet(tenant: string, nowMs: number): Promise<readonly NewestRow[]> {
+    const rows = await this.#select<SampleRow & SeriesRef>(
+      `SELECT device, metric, kind, series, at, value, text FROM
+         (SELECT series, toUnixTimestamp64Milli(max(last_ts)) AS at,
+            argMax(last, last_ts) AS value, argMax(last_text, last_ts) AS text
+          FROM rollup_1m FINAL
+          WHERE tenant = {tenant:String} AND w >= toDateTime({from:UInt32}, 'UTC')
+          GROUP BY series) AS newest
+       INNER JOIN
+         (SELECT DISTINCT device, metric, kind, series FROM series
+          WHERE tenant = {tenant:String}) AS names USING series
+       ORDER BY at DESC LIMIT {rowsMax:UInt32}`,
+      {
+        tenant,
+        from: Math.max(0, Math.floor((nowMs - FLEET_LOOKBACK_MS) / 1000)),
+        rowsMax: LIMITS.liveSnapshotItemsMax,
+      },
+    )
+    return newestPerMetric(rows.map((row) => newestOf(row, row)))
   }
 
   async #select<Row>(query: string, parameters: Record<string, unknown>): Promise<readonly Row[]> {

@@ -116,7 +116,8 @@ export async function startServer(
 
 export type Answered = Readonly<{ status: number; headers: Headers; body: unknown }>
 
-export type ClientRequest = RequestInit & Readonly<{ headers?: Readonly<Record<string, string>> }>
+export type ClientRequest = Omit<RequestInit, 'headers'> &
+  Readonly<{ headers?: Readonly<Record<string, string>> }>
 
 /** A client of one key: path in, status and parsed body out. */
 export function clientOf(port: number, key: string) {

@@ -1,0 +1,37 @@
+/** Options of the api process. */
+import type { OptionTable } from '../platform/config/options.ts'
+import {
+  CLICKHOUSE_OPTIONS,
+  CREDENTIAL_OPTIONS,
+  KAFKA_OPTIONS,
+  POSTGRES_OPTIONS,
+} from '../platform/config/shared-options.ts'
+
+export const API_OPTIONS = {
+  ...KAFKA_OPTIONS,
+  ...CLICKHOUSE_OPTIONS,
+  ...POSTGRES_OPTIONS,
+  ...CREDENTIAL_OPTIONS,
+  apiHost: {
+    kind: 'text',
+    default: '127.0.0.1',
+    doc: 'Address the api, the live feed and the dashboard are served on.',
+  },
+  apiPort: {
+    kind: 'integer',
+    default: 8080,
+    min: 0,
+    max: 65_535,
+    doc: 'Port of the api, the live feed and the dashboard; 0 takes any free one.',
+  },
+  apiAllowedOrigins: {
+    kind: 'list',
+    default: [],
+    doc: 'Origins, besides our own host, whose pages may open the live feed, such as https://ops.example.',
+  },
+  apiDashboardDir: {
+    kind: 'text',
+    default: '',
+    doc: 'Folder of the built dashboard; left out: dist/dashboard of this installation.',
+  },
+} as const satisfies OptionTable

@@ -1,0 +1,68 @@
+/**
+ * One thing that happened, as the live feed passes it around: to whom it belongs, what it replaces,
+ * and its JSON, made once however many sockets it goes to.
+ */
+import type { WindowUpdate, Window } from '../../schemas/window-update.ts'
+import type { ReadingItem, RollupItem } from '../contract/live.ts'
+import type { Value } from '../contract/resources.ts'
+import { valueOf } from '../readings/telemetry-reader.ts'
+
+export type FeedStream = 'readings' | 'rollups'
+
+export class FeedItem {
+  readonly device: string
+  readonly metric: string
+  /** Items of one key replace each other. */
+  readonly key: string
+  /** Of two items of one key the one with the higher order is right. */
+  readonly order: number
+  readonly body: ReadingItem | RollupItem
+  #json: string | undefined
+
+  constructor(key: string, order: number, body: ReadingItem | RollupItem) {
+    this.device = body.device
+    this.metric = body.metric
+    this.key = key
+    this.order = order
+    this.body = body
+  }
+
+  get json(): string {
+    this.#json ??= JSON.stringify(this.body)
+    return this.#json
+  }
+}
+
+/** U+0000 separates: neither ids nor metrics contain it. */
+export function readingItem(device: string, metric: string, at: number, value: Value): FeedItem {
+  return new FeedItem(`${device}\0${metric}`, at, { device, metric, at, value })
+}
+
+/** undefined for a resolution that the live feed does not carry. */
+export function rollupItem(update: WindowUpdate, window: Window): FeedItem | undefined {
+  const resolution = liveResolution(window.resolutionMs)
+  if (resolution === undefined) return undefined
+  const { device } = update
+  const { metric, start, version } = window
+  const counted = window.kind !== 'text'
+  return new FeedItem(`${device}\0${metric}\0${resolution}\0${start}`, version, {
+    device,
+    metric,
+    resolution,
+    start,
+    count: window.count,
+    sum: counted ? window.sum : null,
+    min: counted ? window.min : null,
+    max: counted ? window.max : null,
+    mean: counted ? window.sum / window.count : null,
+    first: valueOf(window.kind, window.first, window.firstText),
+    last: valueOf(window.kind, window.last, window.lastText),
+    final: window.final,
+    version,
+  })
+}
+
+function liveResolution(resolutionMs: number): '10s' | '1m' | undefined {
+  if (resolutionMs === 10_000) return '10s'
+  return resolutionMs === 60_000 ? '1m' : undefined
+}

@@ -1,0 +1,81 @@
+/** /v1/live as the server sees it: who may connect, how many, and how they are sent away. */
+import type { SocketRoute, HttpRequest, HttpResponse } from '../../platform/http/uws-server.ts'
+import { LIMITS } from '../limits.ts'
+import { problemResponse, Refusal } from '../problem.ts'
+import { CLOSE, LiveSession, type LiveSessionParts } from './live-session.ts'
+
+const RECHECK_MS = 30_000
+
+export type LiveEndpointOptions = LiveSessionParts &
+  Readonly<{
+    /** Origins, besides our own host, whose pages may connect. */
+    allowedOrigins: readonly string[]
+  }>
+
+export class LiveEndpoint {
+  readonly #options: LiveEndpointOptions
+  readonly #sessions = new Set<LiveSession>()
+  readonly #recheck: NodeJS.Timeout
+  #draining = false
+
+  constructor(options: LiveEndpointOptions) {
+    this.#options = options
+    this.#recheck = setInterval(() => {
+      for (const session of this.#sessions) void session.recheck()
+    }, RECHECK_MS)
+    this.#recheck.unref()
+  }
+
+  route(): SocketRoute {
+    return {
+      path: '/v1/live',
+      // Twice ours, so that a message somewhat too large gets a sentence instead of a cut line.
+      messageBytesMax: LIMITS.liveMessageBytesMax * 2,
+      idleTimeoutSeconds: 60,
+      refuse: (request) => this.#refuse(request),
+      opened: (socket) => {
+        const session = new LiveSession(this.#options, socket, () => {
+          this.#sessions.delete(session)
+          this.#count()
+        })
+        this.#sessions.add(session)
+        this.#count()
+        return session
+      },
+    }
+  }
+
+  /** Says goodbye to everyone; clients connect to whoever takes over. */
+  drain(): void {
+    this.#draining = true
+    clearInterval(this.#recheck)
+    for (const session of this.#sessions) session.close(CLOSE.goingAway, 'shutting down')
+    this.#options.hub.stop()
+  }
+
+  #count(): void {
+    let subscriptions = 0
+    for (const session of this.#sessions) subscriptions += session.subscriptionCount
+    this.#options.metrics.set('weir_live_sockets', this.#sessions.size)
+    this.#options.metrics.set('weir_live_subscriptions', subscriptions)
+  }
+
+  #refuse(request: HttpRequest): HttpResponse | undefined {
+    if (this.#draining) return problemResponse(new Refusal('shutting_down', 'Connect again.'))
+    if (this.#sessions.size >= LIMITS.liveSocketsMax) {
+      const text = `${LIMITS.liveSocketsMax} sockets are open already.`
+      return problemResponse(new Refusal('overloaded', text))
+    }
+    if (this.#mayConnect(request.headers.get('origin'), request.headers.get('host')))
+      return undefined
+    const text = 'Pages of this origin may not connect. See the option apiAllowedOrigins.'
+    return problemResponse(new Refusal('forbidden', text, { field: 'origin' }))
+  }
+
+  /** Browsers always say their origin; programs, which cannot be tricked by a page, do not. */
+  #mayConnect(origin: string | undefined, host: string | undefined): boolean {
+    if (origin === undefined || origin === '') return true
+    if (this.#options.allowedOrigins.includes(origin)) return true
+    return URL.canParse(origin) && new URL(origin).host === host
+  }
+}

@@ -1,0 +1,208 @@
+/**
+ * Reads all partitions of telemetry.v1 and rollups.v1 into the hub. A private reader: every api
+ * process sees everything, commits nothing, and begins a minute back, which ClickHouse and the
+ * reader both cover.
+ */
+import type { Clock } from '../../platform/clock.ts'
+import type {
+  Assignment,
+  Log,
+  LogAdmin,
+  LogBatch,
+  LogConsumer,
+  LogRecord,
+} from '../../platform/kafka/log.ts'
+import type { Service } from '../../platform/lifecycle/service.ts'
+import type { Logger } from '../../platform/observe/logger.ts'
+import type { Metrics } from '../../platform/observe/metrics.ts'
+import type { AvroDecoder } from '../../schemas/avro-codec.ts'
+import { CLOCK_SKEW_MS_MAX, clampMs, type Telemetry } from '../../schemas/telemetry.ts'
+import { ROLLUPS, TELEMETRY } from '../../schemas/topics.ts'
+import type { WindowUpdate } from '../../schemas/window-update.ts'
+import { type FeedStream, readingItem, rollupItem } from './feed-item.ts'
+import type { LiveHub } from './live-hub.ts'
+import type { Value } from '../contract/resources.ts'
+
+const LOOK_BACK_MS = 60_000
+/** How long an unknown schema id is not asked about again. */
+const UNKNOWN_MS = 30_000
+
+export type LiveFeedOptions = Readonly<{
+  log: Log
+  topicPrefix: string
+  telemetry: AvroDecoder<Telemetry>
+  rollups: AvroDecoder<WindowUpdate>
+  hub: LiveHub
+  metrics: Metrics
+  logger: Logger
+  clock: Clock
+}>
+
+type Reading<T> = Readonly<{
+  stream: FeedStream
+  decoder: AvroDecoder<T>
+  apply(value: T, appendedAtMs: number): void
+}>
+
+export class LiveFeed implements Service {
+  readonly name = 'live-feed'
+  readonly failure: Promise<never>
+  readonly #options: LiveFeedOptions
+  readonly #consumer: LogConsumer
+  readonly #admin: LogAdmin
+  readonly #telemetryTopic: string
+  /** The next offset of every partition, by topic and partition. */
+  readonly #next = new Map<string, Map<number, number>>()
+  readonly #unknownUntilMs = new Map<number, number>()
+  #assigned = false
+
+  constructor(options: LiveFeedOptions) {
+    this.#options = options
+    this.#telemetryTopic = `${options.topicPrefix}${TELEMETRY.name}`
+    this.#admin = options.log.admin()
+    this.#consumer = options.log.consumer({
+      name: `${options.topicPrefix}api.live`,
+      group: undefined,
+      topics: [this.#telemetryTopic, `${options.topicPrefix}${ROLLUPS.name}`],
+      handler: {
+        assigned: (assignment) => this.#startOf(assignment),
+        revoked: () => {},
+        batch: (batch) => this.#batch(batch),
+      },
+    })
+    this.failure = this.#consumer.failure
+  }
+
+  start(): Promise<void> {
+    return this.#consumer.start()
+  }
+
+  async drain(deadlineMs: number): Promise<void> {
+    await this.#consumer.drain(deadlineMs)
+    await this.#admin.close()
+  }
+
+  notReady(): string | undefined {
+    return this.#assigned ? undefined : 'the live topics are not being read yet'
+  }
+
+  /** After a rebalance where it was; otherwise a minute back, by the log's own times. */
+  async #startOf({ topic, partition }: Assignment): Promise<number> {
+    const known = this.#nextOf(topic).get(partition)
+    if (known !== undefined) return known
+    const fromMs = this.#options.clock.nowMs() - LOOK_BACK_MS
+    const offset = (await this.#admin.offsetsAt(topic, fromMs)).get(partition) ?? 0
+    this.#advance(topic, partition, offset)
+    this.#assigned = true
+    return offset
+  }
+
+  async #batch(batch: LogBatch): Promise<void> {
+    if (batch.topic === this.#telemetryTopic) {
+      const decoder = this.#options.telemetry
+      const apply = (value: Telemetry, atMs: number) => this.#telemetry(value, atMs)
+      await this.#read(batch, { stream: 'readings', decoder, apply })
+    } else {
+      const decoder = this.#options.rollups
+      const apply = (value: WindowUpdate, atMs: number) => this.#windows(value, atMs)
+      await this.#read(batch, { stream: 'rollups', decoder, apply })
+    }
+  }
+
+  /** Record by record; a schema that is not known yet is learned in between, once. */
+  async #read<T>(batch: LogBatch, reading: Reading<T>): Promise<void> {
+    const { topic, partition } = batch
+    let next = this.#nextOf(topic).get(partition) ?? batch.firstOffset
+    for (let more = true; more;) {
+      let unknownId: number | undefined
+      batch.forEach((record) => {
+        if (record.offset < next || unknownId !== undefined) return
+        unknownId = this.#one(record, reading)
+        if (unknownId === undefined) next = record.offset + 1
+      })
+      more = unknownId !== undefined
+      if (unknownId !== undefined) await this.#learn(reading.decoder, unknownId)
+    }
+    this.#advance(topic, partition, Math.max(next, batch.lastOffset + 1))
+  }
+
+  /** The schema id that must be learned before this record can be read, if it must. */
+  #one<T>(record: LogRecord, { stream, decoder, apply }: Reading<T>): number | undefined {
+    if (record.value === null) return undefined
+    const decoded = decoder.decode(record.value)
+    if (decoded.kind === 'value') {
+      apply(decoded.value, record.timestampMs)
+      this.#count(stream, 'good')
+      return undefined
+    }
+    if (decoded.kind === 'schema_unknown' && !this.#isHopeless(decoded.schemaId)) {
+      return decoded.schemaId
+    }
+    // The pipeline dead-letters it; here it is only not shown.
+    this.#count(stream, 'bad')
+    return undefined
+  }
+
+  async #learn(decoder: Pick<AvroDecoder<unknown>, 'learn'>, schemaId: number): Promise<void> {
+    const known = await decoder.learn(schemaId).catch((error: unknown) => {
+      this.#options.logger.warn('the schema registry does not answer', { schemaId, error })
+      return false
+    })
+    if (known) return
+    const untilMs = this.#options.clock.monotonicMs() + UNKNOWN_MS
+    this.#unknownUntilMs.set(schemaId, untilMs)
+    if (this.#unknownUntilMs.size > 1_000) this.#unknownUntilMs.clear()
+  }
+
+  #isHopeless(schemaId: number): boolean {
+    return this.#options.clock.monotonicMs() < (this.#unknownUntilMs.get(schemaId) ?? 0)
+  }
+
+  /** Samples from the future are not believed, by the same clocks as everywhere (telemetry.ts). */
+  #telemetry(record: Telemetry, appendedAtMs: number): void {
+    if (record.device === '') return
+    const latestMs = clampMs(record.recvTs, appendedAtMs) + CLOCK_SKEW_MS_MAX
+    const all = [record.numbers, record.booleans, record.strings]
+    for (const kind of all) {
+      for (const { metric, t0, dt, v } of kind) {
+        for (const [index, value] of v.entries()) {
+          const atMs = t0 + (dt[index] ?? 0)
+          if (atMs <= latestMs && isShown(value)) {
+            const item = readingItem(record.device, metric, atMs, value)
+            this.#options.hub.reading(record.tenant, item, appendedAtMs)
+          }
+        }
+      }
+    }
+  }
+
+  #windows(update: WindowUpdate, appendedAtMs: number): void {
+    for (const window of update.windows) {
+      const item = rollupItem(update, window)
+      if (item !== undefined) this.#options.hub.rollup(update.tenant, item, appendedAtMs)
+    }
+  }
+
+  #nextOf(topic: string): Map<number, number> {
+    const known = this.#next.get(topic) ?? new Map<number, number>()
+    this.#next.set(topic, known)
+    return known
+  }
+
+  #advance(topic: string, partition: number, next: number): void {
+    const positions = this.#nextOf(topic)
+    positions.set(partition, next)
+    const stream = topic === this.#telemetryTopic ? 'readings' : 'rollups'
+    const words = [...positions].sort(([a], [b]) => a - b).map(([p, offset]) => `${p}:${offset}`)
+    const cursor = Buffer.from(`${stream};${words.join(';')}`).toString('base64url')
+    this.#options.hub.setCursor(stream, cursor)
+  }
+
+  #count(stream: FeedStream, outcome: 'good' | 'bad'): void {
+    const topic = stream === 'readings' ? TELEMETRY.name : ROLLUPS.name
+    this.#options.metrics.add('weir_live_records_total', 1, { topic, outcome })
+  }
+}
+
+/** JSON has no word for them, and the pipeline refuses them. */
+const isShown = (value: Value): boolean => typeof value !== 'number' || Number.isFinite(value)

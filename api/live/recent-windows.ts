@@ -1,0 +1,91 @@
+/**
+ * The newest windows of every series, by version, in bounded memory: the live feed's snapshot.
+ * Older windows live in ClickHouse; corrections of them pass through without being kept.
+ */
+import type { FeedItem } from './feed-item.ts'
+
+/** Per metric and resolution: the open window, the one before, and one for late arrivals. */
+const WINDOWS_KEPT = 3
+
+type Kept = { start: number; item: FeedItem }
+type DeviceWindows = { device: string; tenant: string; series: Map<string, Kept[]> }
+
+export class RecentWindows {
+  readonly #seriesMax: number
+  /** In the order of the last change, oldest first. */
+  readonly #devices = new Map<string, DeviceWindows>()
+  readonly #byTenant = new Map<string, Map<string, DeviceWindows>>()
+  #series = 0
+
+  constructor(seriesMax: number) {
+    this.#seriesMax = seriesMax
+  }
+
+  /** False for an update that is known already, or is older than what is known. */
+  offer(tenant: string, item: FeedItem): boolean {
+    if (!('start' in item.body)) return false
+    const entry = this.#touch(tenant, item.device)
+    const key = `${item.metric}\0${item.body.resolution}`
+    const kept = entry.series.get(key) ?? []
+    if (!entry.series.has(key)) {
+      entry.series.set(key, kept)
+      this.#series += 1
+      this.#forgetOldest(entry)
+    }
+    const { start } = item.body
+    const known = kept.find((one) => one.start === start)
+    if (known !== undefined) {
+      if (item.order <= known.item.order) return false
+      known.item = item
+      return true
+    }
+    kept.push({ start, item })
+    kept.sort((a, b) => a.start - b.start)
+    if (kept.length > WINDOWS_KEPT) kept.shift()
+    return true
+  }
+
+  *of(tenant: string, devices: ReadonlySet<string> | '*'): Generator<FeedItem> {
+    const known = this.#byTenant.get(tenant)
+    if (known === undefined) return
+    if (devices === '*') {
+      for (const entry of known.values()) yield* itemsOf(entry)
+      return
+    }
+    for (const device of devices) {
+      const entry = known.get(device)
+      if (entry !== undefined) yield* itemsOf(entry)
+    }
+  }
+
+  #touch(tenant: string, device: string): DeviceWindows {
+    const key = `${tenant}/${device}`
+    const known = this.#devices.get(key)
+    if (known !== undefined) {
+      this.#devices.delete(key)
+      this.#devices.set(key, known)
+      return known
+    }
+    const entry: DeviceWindows = { tenant, device, series: new Map() }
+    this.#devices.set(key, entry)
+    const ofTenant = this.#byTenant.get(tenant) ?? new Map<string, DeviceWindows>()
+    this.#byTenant.set(tenant, ofTenant)
+    ofTenant.set(device, entry)
+    return entry
+  }
+
+  #forgetOldest(except: DeviceWindows): void {
+    for (const [key, entry] of this.#devices) {
+      if (this.#series <= this.#seriesMax || entry === except) return
+      this.#devices.delete(key)
+      this.#series -= entry.series.size
+      const ofTenant = this.#byTenant.get(entry.tenant)
+      ofTenant?.delete(entry.device)
+      if (ofTenant?.size === 0) this.#byTenant.delete(entry.tenant)
+    }
+  }
+}
+
+function* itemsOf(entry: DeviceWindows): Generator<FeedItem> {
+  for (const kept of entry.series.values()) for (const { item } of kept) yield item
+}

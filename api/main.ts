@@ -1,0 +1,152 @@
+/** Composition root of the api process: questions, devices, the live feed and the dashboard. */
+import { join } from 'node:path'
+import { ApiKeyStore } from '../devices/api-key-store.ts'
+import { DeviceStore } from '../devices/device-store.ts'
+import { Clickhouse } from '../platform/clickhouse/clickhouse.ts'
+import { StaticFiles } from '../platform/http/static-files.ts'
+import { createKafkaLog } from '../platform/kafka/kafkajs-log.ts'
+import { fetchSchema, startWithSchemas } from '../platform/kafka/schema-registry.ts'
+import type { Role, RoleContext } from '../platform/lifecycle/role.ts'
+import type { Service } from '../platform/lifecycle/service.ts'
+import { packageRoot } from '../platform/package-root.ts'
+import { Postgres } from '../platform/postgres/postgres.ts'
+import { type AvroSchema, createAvroDecoder } from '../schemas/avro-codec.ts'
+import { subjectSchemas } from '../schemas/registered-schemas.ts'
+import { TELEMETRY_SCHEMA, type Telemetry } from '../schemas/telemetry.ts'
+import { ROLLUPS, subjectOf, TELEMETRY } from '../schemas/topics.ts'
+import { WINDOW_UPDATE_SCHEMA, type WindowUpdate } from '../schemas/window-update.ts'
+import { API_OPTIONS } from './api-options.ts'
+import type { ApiParts } from './api-parts.ts'
+import { createApiServer } from './api-server.ts'
+import { Authenticator } from './authenticator.ts'
+import { assertLimits, LIMITS } from './limits.ts'
+import { HistoryLoader } from './live/history-loader.ts'
+import { LatestValues } from './live/latest-values.ts'
+import { LiveEndpoint } from './live/live-endpoint.ts'
+import { LiveFeed } from './live/live-feed.ts'
+import { LiveHub } from './live/live-hub.ts'
+import { RecentWindows } from './live/recent-windows.ts'
+import { TelemetryReader } from './readings/telemetry-reader.ts'
+
+type Context = RoleContext<typeof API_OPTIONS>
+
+export const apiRole: Role<typeof API_OPTIONS> = {
+  name: 'api',
+  summary: 'Answers queries, manages devices, feeds live dashboards.',
+  options: API_OPTIONS,
+  async build(context) {
+    assertLimits()
+    const { options, logger, metrics, clock } = context
+    const postgres = openPostgres(context)
+    const clickhouse = openClickhouse(context)
+    const apiKeys = new ApiKeyStore(postgres, options.credentialKey)
+    const authenticator = new Authenticator(apiKeys, clock)
+    const parts = partsOf(context, postgres, clickhouse)
+    const hub = hubOf(context, parts.latest)
+    const feed = await openFeed(context, hub)
+    const live = new LiveEndpoint({
+      hub,
+      history: new HistoryLoader({ ...parts, logger }),
+      authenticator,
+      metrics,
+      logger,
+      allowedOrigins: options.apiAllowedOrigins,
+    })
+    const server = createApiServer({
+      host: options.apiHost,
+      port: options.apiPort,
+      parts,
+      authenticator,
+      dashboard: await StaticFiles.read(dashboardDir(options.apiDashboardDir)),
+      sockets: [live.route()],
+      onDrain: () => live.drain(),
+      logger,
+      metrics,
+      clock,
+    })
+    return {
+      services: [
+        onlyClosed('postgres', (deadlineMs) => postgres.drain(deadlineMs)),
+        onlyClosed('clickhouse', () => clickhouse.close()),
+        feed,
+        server,
+      ],
+      addresses: () => ({ api: `http://${options.apiHost}:${server.port}` }),
+    }
+  },
+}
+
+function openPostgres({ options, logger }: Context): Postgres {
+  return new Postgres({ url: options.postgresUrl, applicationName: 'weir-api', logger })
+}
+
+function openClickhouse({ options }: Context): Clickhouse {
+  return new Clickhouse({
+    url: options.clickhouseUrl,
+    database: options.clickhouseDatabase,
+    user: options.clickhouseUser,
+    password: options.clickhousePassword,
+    requestTimeoutMs: (LIMITS.querySecondsMax + 5) * 1_000,
+  })
+}
+
+function partsOf(
+  { options, clock }: Context,
+  postgres: Postgres,
+  clickhouse: Clickhouse,
+): ApiParts {
+  return {
+    clock,
+    devices: new DeviceStore(postgres, options.credentialKey),
+    telemetry: new TelemetryReader(clickhouse),
+    latest: new LatestValues({
+      seriesMax: LIMITS.latestSeriesMax,
+      metricsPerDeviceMax: LIMITS.latestMetricsPerDeviceMax,
+    }),
+  }
+}
+
+function hubOf({ metrics, clock }: Context, latest: LatestValues): LiveHub {
+  const windows = new RecentWindows(LIMITS.latestSeriesMax)
+  const snapshotItemsMax = LIMITS.liveSnapshotItemsMax
+  return new LiveHub({ latest, windows, metrics, clock, snapshotItemsMax })
+}
+
+async function openFeed(context: Context, hub: LiveHub): Promise<LiveFeed> {
+  const { options, logger, metrics, clock } = context
+  const { topicPrefix, registryUrl } = options
+  const schemas = subjectSchemas(topicPrefix)
+  const file = options.schemaIdsFile
+  const { ids, source } = await startWithSchemas({ registryUrl, file, schemas })
+  if (source === 'file') logger.warn('the schema registry does not answer: kept ids used')
+  const fetch = (id: number): Promise<string | undefined> => fetchSchema(registryUrl, id)
+  const decoderOf = <T>(topic: string, schema: AvroSchema) => {
+    const id = ids[subjectOf(topicPrefix + topic)]
+    const writers = new Map(id === undefined ? [] : [[id, schema]])
+    return createAvroDecoder<T>({ schema, writers, fetchSchema: fetch })
+  }
+  return new LiveFeed({
+    log: createKafkaLog({
+      brokers: options.kafkaBrokers,
+      clientId: 'weir-api',
+      logger,
+      metrics,
+      clock,
+    }),
+    topicPrefix,
+    telemetry: decoderOf<Telemetry>(TELEMETRY.name, TELEMETRY_SCHEMA),
+    rollups: decoderOf<WindowUpdate>(ROLLUPS.name, WINDOW_UPDATE_SCHEMA),
+    hub,
+    metrics,
+    logger,
+    clock,
+  })
+}
+
+const dashboardDir = (option: string): string =>
+  option === '' ? join(packageRoot(), 'dist', 'dashboard') : option
+
+/** A database is not waited for: while it is down, requests that need it answer `unavailable`. */
+function onlyClosed(name: string, close: (deadlineMs: number) => Promise<void>): Service {
+  return { name, failure: new Promise(() => {}), start: async () => {}, drain: close }
+}

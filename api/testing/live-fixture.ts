@@ -1,0 +1,192 @@
+/** The live feed for tests: real Kafka topics of their own, and the real server reading them. */
+import { setTimeout as pause } from 'node:timers/promises'
+import type { HttpServer } from '../../platform/http/uws-server.ts'
+import { createKafkaLog } from '../../platform/kafka/kafkajs-log.ts'
+import type { LogWriter } from '../../platform/kafka/log.ts'
+import { ensureSchemas } from '../../platform/kafka/schema-registry.ts'
+import { systemClock } from '../../platform/clock.ts'
+import { Metrics } from '../../platform/observe/metrics.ts'
+import { createAvroDecoder, createAvroEncoder } from '../../schemas/avro-codec.ts'
+import { subjectSchemas } from '../../schemas/registered-schemas.ts'
+import { TELEMETRY_SCHEMA, type Telemetry } from '../../schemas/telemetry.ts'
+import { topicSpecs } from '../../schemas/topic-specs.ts'
+import { deviceKey, partitionOf, ROLLUPS, subjectOf, TELEMETRY } from '../../schemas/topics.ts'
+import {
+  type Window,
+  WINDOW_UPDATE_SCHEMA,
+  type WindowUpdate,
+} from '../../schemas/window-update.ts'
+import type { ApiParts } from '../api-parts.ts'
+import { LIMITS } from '../limits.ts'
+import { HistoryLoader } from '../live/history-loader.ts'
+import { LiveEndpoint } from '../live/live-endpoint.ts'
+import { LiveFeed } from '../live/live-feed.ts'
+import { LiveHub } from '../live/live-hub.ts'
+import { RecentWindows } from '../live/recent-windows.ts'
+import { type ApiDatabases, silentLogger, startServer } from './api-fixture.ts'
+
+const PARTITIONS = 3
+
+export type LiveAddresses = Readonly<{
+  kafka: Readonly<{ brokers: readonly string[] }>
+  registry: Readonly<{ url: string }>
+  namespace: string
+}>
+
+export type LiveApi = Readonly<{
+  server: HttpServer
+  feed: LiveFeed
+  metrics: Metrics
+  /** Appends one number of one device; `more` overrides parts of the record. */
+  say(
+    device: string,
+    metric: string,
+    at: number,
+    value: number,
+    more?: Partial<Telemetry>,
+  ): Promise<void>
+  record(telemetry: Telemetry): Promise<void>
+  window(tenant: string, device: string, window: Partial<Window>): Promise<void>
+  bytes(topic: string, value: Buffer): Promise<void>
+  /** Resolves when everything appended so far was handed to the hub. */
+  close(): Promise<void>
+}>
+
+export async function openLive(
+  addresses: LiveAddresses,
+  databases: ApiDatabases,
+  parts: ApiParts = databases.parts,
+): Promise<LiveApi> {
+  const { namespace, kafka, registry } = addresses
+  const metrics = new Metrics({ role: 'api', processMetrics: false })
+  const log = createKafkaLog({
+    brokers: kafka.brokers,
+    clientId: 'api-test',
+    logger: silentLogger,
+    metrics,
+    clock: systemClock,
+  })
+  const admin = log.admin()
+  await admin.ensureTopics(topicSpecs(namespace, PARTITIONS, 1))
+  await admin.close()
+  const ids = await ensureSchemas(registry.url, subjectSchemas(namespace))
+  const idOf = (topic: string): number => ids[subjectOf(namespace + topic)] ?? 0
+  const writer = log.writer({ name: 'test', queuedBytesMax: 64 * 1024 * 1024, lingerMs: 0 })
+  await writer.start()
+
+  const hub = new LiveHub({
+    latest: parts.latest,
+    windows: new RecentWindows(1_000),
+    metrics,
+    clock: systemClock,
+    snapshotItemsMax: LIMITS.liveSnapshotItemsMax,
+  })
+  const fetchSchema = async () => undefined
+  const telemetryWriters = new Map([[idOf(TELEMETRY.name), TELEMETRY_SCHEMA]])
+  const rollupWriters = new Map([[idOf(ROLLUPS.name), WINDOW_UPDATE_SCHEMA]])
+  const feed = new LiveFeed({
+    log,
+    topicPrefix: namespace,
+    telemetry: createAvroDecoder({
+      schema: TELEMETRY_SCHEMA,
+      writers: telemetryWriters,
+      fetchSchema,
+    }),
+    rollups: createAvroDecoder({
+      schema: WINDOW_UPDATE_SCHEMA,
+      writers: rollupWriters,
+      fetchSchema,
+    }),
+    hub,
+    metrics,
+    logger: silentLogger,
+    clock: systemClock,
+  })
+  const endpoint = new LiveEndpoint({
+    hub,
+    history: new HistoryLoader({ ...parts, logger: silentLogger }),
+    authenticator: databases.authenticator,
+    metrics,
+    logger: silentLogger,
+    allowedOrigins: ['https://friend.example'],
+  })
+  await feed.start()
+  while (feed.notReady() !== undefined) await pause(20)
+  const server = await startServer({ ...databases, parts }, [endpoint.route()], () =>
+    endpoint.drain(),
+  )
+  const encoders = {
+    telemetry: createAvroEncoder<Telemetry>(TELEMETRY_SCHEMA, idOf(TELEMETRY.name)),
+    rollups: createAvroEncoder<WindowUpdate>(WINDOW_UPDATE_SCHEMA, idOf(ROLLUPS.name)),
+  }
+  return { server, feed, metrics, ...speakers(writer, namespace, encoders), close }
+
+  async function close(): Promise<void> {
+    await server.drain(1_000)
+    await feed.drain(2_000)
+    await writer.drain(2_000)
+  }
+}
+
+type Encoders = Readonly<{
+  telemetry: Readonly<{ encode(value: Telemetry): Buffer }>
+  rollups: Readonly<{ encode(value: WindowUpdate): Buffer }>
+}>
+
+function speakers(
+  writer: LogWriter,
+  namespace: string,
+  encoders: Encoders,
+): Pick<LiveApi, 'say' | 'record' | 'window' | 'bytes'> {
+  const append = (topic: string, tenant: string, device: string, value: Buffer): Promise<void> => {
+    const key = Buffer.from(deviceKey(tenant, device))
+    return writer.append(namespace + topic, partitionOf(key, PARTITIONS), { key, value })
+  }
+  const record = (telemetry: Telemetry): Promise<void> =>
+    append(TELEMETRY.name, telemetry.tenant, telemetry.device, encoders.telemetry.encode(telemetry))
+  return {
+    record,
+    say: (device, metric, at, value, more = {}) =>
+      record({
+        tenant: 'acme',
+        device,
+        recvTs: systemClock.nowMs(),
+        protocol: 'mqtt',
+        stamped: true,
+        numbers: [{ metric, t0: at, dt: [0], v: [value] }],
+        booleans: [],
+        strings: [],
+        ...more,
+      }),
+    window: (tenant, device, window) =>
+      append(
+        ROLLUPS.name,
+        tenant,
+        device,
+        encoders.rollups.encode({ tenant, device, windows: [{ ...WINDOW, ...window }] }),
+      ),
+    bytes: (topic, value) => append(topic, 'acme', 'bytes', value),
+  }
+}
+
+const WINDOW: Window = {
+  metric: 'temperature',
+  kind: 'number',
+  resolutionMs: 10_000,
+  start: 0,
+  count: 2,
+  sum: 3,
+  min: 1,
+  max: 2,
+  first: 1,
+  last: 2,
+  firstTs: 0,
+  lastTs: 1,
+  m2: 0,
+  integral: 0,
+  firstText: '',
+  lastText: '',
+  final: false,
+  correctedAt: 0,
+  version: 1,
+}
