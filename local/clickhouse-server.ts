@@ -32,7 +32,7 @@ export async function clickhouseServer(place: ClickhousePlace): Promise<ChildSpe
     shutdownSignal: 'SIGTERM',
     shutdownMs: 5000,
     logFile: place.logFile,
-    readiness: probed(place, 'clickhouse', () => serves(place)),
+    readiness: probed(() => serves(place)),
     readyMs: 30_000,
   }
 }

@@ -17,12 +17,15 @@ const JARS = [`org.apache.kafka:kafka_2.13:${KAFKA_VERSION}`, 'org.slf4j:slf4j-s
 
 export type KafkaPlace = ServerPlace & Readonly<{ controllerPort: number }>
 
+/** Where its jars lie once they are fetched. */
+export const kafkaHome = (serversDir: string): string => join(serversDir, `kafka-${KAFKA_VERSION}`)
+
 /** Fetches Kafka if it is not there, formats an empty data folder, and says how to run it. */
 export async function kafkaServer(place: KafkaPlace): Promise<ChildSpec> {
-  const home = join(place.serversDir, `kafka-${KAFKA_VERSION}`)
+  const home = kafkaHome(place.serversDir)
   if (!existsSync(home)) {
     const what = `download Kafka ${KAFKA_VERSION} (43 MB)`
-    await withProgress(place.onProgress, what, () => downloadJars(JARS, home))
+    await withProgress(place.onProgress, what, () => downloadJars(JARS, home, place.signal))
   }
   await mkdir(place.dataDir, { recursive: true })
   const properties = join(place.dataDir, 'server.properties')
@@ -50,7 +53,7 @@ export async function kafkaServer(place: KafkaPlace): Promise<ChildSpec> {
     shutdownSignal: 'SIGTERM',
     shutdownMs: 15_000,
     logFile: place.logFile,
-    readiness: probed(place, 'kafka', () => serves(place)),
+    readiness: probed(() => serves(place)),
     readyMs: 60_000,
   }
 }
@@ -65,20 +68,24 @@ async function format(place: KafkaPlace, home: string, properties: string): Prom
   const halfProperties = `${properties}.half`
   await writeFile(halfProperties, serverProperties(place).replace(logFolder(place), half))
   const clusterId = randomBytes(16).toString('base64url')
-  await runProgram('java', [
-    '-Xmx128m',
-    '-XX:+UseSerialGC',
-    '-XX:TieredStopAtLevel=1',
-    '-cp',
-    `${home}/*`,
-    'kafka.tools.StorageTool',
-    'format',
-    '--standalone',
-    '-t',
-    clusterId,
-    '-c',
-    halfProperties,
-  ])
+  await runProgram(
+    'java',
+    [
+      '-Xmx128m',
+      '-XX:+UseSerialGC',
+      '-XX:TieredStopAtLevel=1',
+      '-cp',
+      `${home}/*`,
+      'kafka.tools.StorageTool',
+      'format',
+      '--standalone',
+      '-t',
+      clusterId,
+      '-c',
+      halfProperties,
+    ],
+    { signal: place.signal },
+  )
   await rm(halfProperties)
   await rename(half, logFolder(place))
 }

@@ -4,29 +4,40 @@
  */
 import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { runProgram } from './run-program.ts'
+import { type RunOptions, runProgram } from './run-program.ts'
 
 const PLUGIN = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1'
 
 /** Puts the artifacts (group:name:version) and all they depend on into `folder`. */
-export async function downloadJars(artifacts: readonly string[], folder: string): Promise<void> {
+export async function downloadJars(
+  artifacts: readonly string[],
+  folder: string,
+  signal: AbortSignal,
+): Promise<void> {
   await inFreshFolder(folder, async (half, scratch) => {
     await writeFile(join(scratch, 'pom.xml'), pomOf(artifacts))
-    await maven(scratch, [`${PLUGIN}:copy-dependencies`, `-DoutputDirectory=${half}`])
+    await maven({ cwd: scratch, signal }, [
+      `${PLUGIN}:copy-dependencies`,
+      `-DoutputDirectory=${half}`,
+    ])
   })
 }
 
 /** Fetches one tar.gz artifact (group:name:version:tar.gz:classifier) and unpacks it. */
-export async function downloadArchive(artifact: string, folder: string): Promise<void> {
+export async function downloadArchive(
+  artifact: string,
+  folder: string,
+  signal: AbortSignal,
+): Promise<void> {
   await inFreshFolder(folder, async (half, scratch) => {
-    await maven(scratch, [
+    await maven({ cwd: scratch, signal }, [
       `${PLUGIN}:copy`,
       `-Dartifact=${artifact}`,
       `-DoutputDirectory=${scratch}`,
     ])
     const archive = (await readdir(scratch)).find((name) => name.endsWith('.tar.gz'))
     if (archive === undefined) throw new Error(`Maven left no archive of ${artifact}`)
-    await runProgram('tar', ['-xzf', join(scratch, archive), '-C', half])
+    await runProgram('tar', ['-xzf', join(scratch, archive), '-C', half], { signal })
   })
 }
 
@@ -50,8 +61,8 @@ async function inFreshFolder(
   }
 }
 
-const maven = (cwd: string, args: readonly string[]): Promise<string> =>
-  runProgram('mvn', ['-B', '-q', '-ntp', ...args], { cwd })
+const maven = (options: RunOptions, args: readonly string[]): Promise<string> =>
+  runProgram('mvn', ['-B', '-q', '-ntp', ...args], options)
 
 function pomOf(artifacts: readonly string[]): string {
   const dependencies = artifacts.map((artifact) => {

@@ -59,7 +59,7 @@ export async function postgresServer(place: PostgresPlace): Promise<ChildSpec> {
     shutdownSignal: 'SIGINT',
     shutdownMs: 10_000,
     logFile: place.logFile,
-    readiness: probed(place, 'postgres', () => serves(place)),
+    readiness: probed(() => serves(place)),
     readyMs: 60_000,
     ...(place.user === undefined ? {} : { uid: place.user.uid, gid: place.user.gid }),
   }
@@ -132,7 +132,7 @@ async function initdb(place: PostgresPlace, home: string, data: string): Promise
         '--locale=C',
         '--no-instructions',
       ],
-      { cwd: place.dataDir, ...place.user },
+      { cwd: place.dataDir, signal: place.signal, ...place.user },
     )
   } finally {
     await rm(passwordFile, { force: true })

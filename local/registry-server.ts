@@ -15,13 +15,17 @@ const RUNNER = `apicurio-registry-app-${APICURIO_VERSION}-runner.jar`
 export const registryUrlOf = (at: Readonly<{ host: string; port: number }>): string =>
   `http://${at.host}:${at.port}/apis/ccompat/v7`
 
+/** Where its program lies once it is fetched. */
+export const registryHome = (serversDir: string): string =>
+  join(serversDir, `apicurio-${APICURIO_VERSION}`)
+
 /** Fetches the registry if it is not there and says how to run it. */
 export async function registryServer(place: ServerPlace): Promise<ChildSpec> {
-  const home = join(place.serversDir, `apicurio-${APICURIO_VERSION}`)
+  const home = registryHome(place.serversDir)
   if (!existsSync(home)) {
     const artifact = `io.apicurio:apicurio-registry-app:${APICURIO_VERSION}:tar.gz:all`
     const what = `download Apicurio Registry ${APICURIO_VERSION} (142 MB)`
-    await withProgress(place.onProgress, what, () => downloadArchive(artifact, home))
+    await withProgress(place.onProgress, what, () => downloadArchive(artifact, home, place.signal))
   }
   await mkdir(place.dataDir, { recursive: true })
   return {
@@ -42,7 +46,7 @@ export async function registryServer(place: ServerPlace): Promise<ChildSpec> {
     shutdownSignal: 'SIGTERM',
     shutdownMs: 10_000,
     logFile: place.logFile,
-    readiness: probed(place, 'registry', () => serves(place)),
+    readiness: probed(() => serves(place)),
     readyMs: 60_000,
   }
 }

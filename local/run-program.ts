@@ -7,6 +7,9 @@ import { Failure } from '../platform/failure.ts'
 
 export type RunOptions = Readonly<{
   cwd?: string
+  env?: Readonly<NodeJS.ProcessEnv>
+  /** Aborting ends the program with SIGTERM. */
+  signal?: AbortSignal
   uid?: number
   gid?: number
 }>
@@ -21,6 +24,8 @@ export function runProgram(
     const child = spawn(command, args, {
       cwd: options.cwd,
       stdio: ['ignore', 'pipe', 'pipe'],
+      ...(options.env === undefined ? {} : { env: { ...options.env } }),
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
       ...(options.uid === undefined ? {} : { uid: options.uid }),
       ...(options.gid === undefined ? {} : { gid: options.gid }),
     })
@@ -30,9 +35,7 @@ export function runProgram(
     }
     child.stdout.on('data', gather)
     child.stderr.on('data', gather)
-    child.on('error', (error) =>
-      reject(new Failure('prerequisite_missing', `${command} cannot be run: ${error.message}`)),
-    )
+    child.on('error', (error) => reject(notRun(command, error)))
     child.on('close', (code, signal) => {
       if (code === 0) return resolve(output)
       const tail = output.trim().split('\n').slice(-8).join('\n')
@@ -40,3 +43,8 @@ export function runProgram(
     })
   })
 }
+
+const notRun = (command: string, error: Error): Failure =>
+  error.name === 'AbortError'
+    ? new Failure('shutting_down', `${command} was cut short.`, { cause: error })
+    : new Failure('prerequisite_missing', `${command} cannot be run: ${error.message}`)

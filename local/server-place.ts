@@ -2,12 +2,15 @@
  * Where one server of the local stack lives and whom it tells what it is doing. Every server file
  * takes a place and gives the specification of a child process, ready to be supervised.
  */
+import { systemClock } from '../platform/clock.ts'
 import type { ChildSpec } from '../platform/lifecycle/child-spec.ts'
 
-/** A step that may take seconds: how far it is is told once at its start and once at its end. */
-export type Progress = (
-  step: Readonly<{ what: string; state: 'start' | 'done'; ms?: number }>,
-) => void
+/** A step tells when it begins and when it is done; a note is a sentence by itself. */
+export type ProgressStep =
+  | Readonly<{ kind: 'start'; what: string }>
+  | Readonly<{ kind: 'done'; what: string; tookMs: number }>
+  | Readonly<{ kind: 'note'; what: string }>
+export type Progress = (step: ProgressStep) => void
 
 export type ServerPlace = Readonly<{
   /** What the server must keep. */
@@ -18,8 +21,8 @@ export type ServerPlace = Readonly<{
   host: string
   port: number
   onProgress: Progress
-  /** Called with the process id as soon as it is known: a killed supervisor leaves orphans. */
-  onSpawn: (id: string, pid: number) => void
+  /** Cuts preparations short; the server itself is stopped by its supervisor. */
+  signal: AbortSignal
 }>
 
 /** Runs a step between its two progress lines. */
@@ -28,27 +31,16 @@ export async function withProgress<T>(
   what: string,
   step: () => Promise<T>,
 ): Promise<T> {
-  const startedMs = performance.now()
-  onProgress({ what, state: 'start' })
+  const startedMs = systemClock.monotonicMs()
+  onProgress({ kind: 'start', what })
   const result = await step()
-  onProgress({ what, state: 'done', ms: Math.round(performance.now() - startedMs) })
+  onProgress({ kind: 'done', what, tookMs: systemClock.monotonicMs() - startedMs })
   return result
 }
 
-/** The readiness of a server: its process id is recorded before it is probed for the first time. */
-export function probed(
-  place: ServerPlace,
-  id: string,
-  probe: () => Promise<boolean>,
-): ChildSpec['readiness'] {
-  let recorded = 0
-  return {
-    kind: 'probe',
-    everyMs: 100,
-    probe: async (pid) => {
-      if (recorded !== pid) place.onSpawn(id, pid)
-      recorded = pid
-      return probe()
-    },
-  }
-}
+/** Readiness by a question in the server's own protocol. */
+export const probed = (probe: () => Promise<boolean>): ChildSpec['readiness'] => ({
+  kind: 'probe',
+  everyMs: 100,
+  probe,
+})

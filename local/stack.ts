@@ -7,15 +7,20 @@
  *   <stateDir>/run             process records, the lock    <stateDir>/ports.json
  */
 import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { systemClock } from '../platform/clock.ts'
+import { Failure } from '../platform/failure.ts'
 import type { ChildSpec } from '../platform/lifecycle/child-spec.ts'
-import { ChildRunner } from './child-runner.ts'
+import type { ChildEvent } from '../platform/lifecycle/supervised-child.ts'
+import { Supervisor } from '../platform/lifecycle/supervisor.ts'
 import { clickhouseServer } from './clickhouse-server.ts'
 import { rememberedPorts } from './free-port.ts'
-import { kafkaServer } from './kafka-server.ts'
+import { kafkaHome, kafkaServer } from './kafka-server.ts'
 import { POSTGRES_USER, postgresServer } from './postgres-server.ts'
-import { registryServer, registryUrlOf } from './registry-server.ts'
+import { type Needs, requirePrerequisites } from './prerequisites.ts'
+import { registryHome, registryServer, registryUrlOf } from './registry-server.ts'
 import { endLeftovers, forgetProcesses, recordProcess } from './run-records.ts'
 import { type Progress, type ServerPlace, withProgress } from './server-place.ts'
 import { reachableByOthers, unprivilegedUser } from './unix-user.ts'
@@ -35,6 +40,8 @@ export type StackOptions = Readonly<{
   postgresPassword: string
   existing?: ExistingServers
   onProgress: Progress
+  /** Asks to give up while the stack is starting. */
+  signal: AbortSignal
 }>
 
 export type StackAddresses = Readonly<{
@@ -46,7 +53,9 @@ export type StackAddresses = Readonly<{
 
 export type Stack = StackAddresses &
   Readonly<{
-    /** Ends the servers in order; their data stays. */
+    /** Rejects when a server ended so often that starting it again does not help. */
+    failure: Promise<never>
+    /** Ends the servers; their data stays. */
     stop(): Promise<void>
   }>
 
@@ -61,34 +70,78 @@ const PORT_NAMES = [
 type Ports = Readonly<Record<(typeof PORT_NAMES)[number], number>>
 
 /** Starts what is not given and resolves when all of it serves; stops all again when one fails. */
-export async function startStack(options: StackOptions): Promise<Stack> {
-  const stateDir = resolve(options.stateDir)
+export async function startStack(given: StackOptions): Promise<Stack> {
+  const trouble = new AbortController()
+  const signal = AbortSignal.any([given.signal, trouble.signal])
+  const options = { ...given, signal, stateDir: resolve(given.stateDir) }
+  const { stateDir, onProgress } = options
   const runDir = join(stateDir, 'run')
   await mkdir(join(stateDir, 'logs'), { recursive: true })
   await mkdir(runDir, { recursive: true })
-  const left = await endLeftovers(runDir)
-  if (left.length > 0) {
-    options.onProgress({
-      what: `ended what an earlier run left: ${left.join(', ')}`,
-      state: 'done',
-    })
-  }
+  await requirePrerequisites(needsOf(options))
+  await endLeftovers(runDir, onProgress)
   const ports = await rememberedPorts(join(stateDir, 'ports.json'), options.host, PORT_NAMES)
-  const runner = new ChildRunner()
-  const starts = serverPlans({ ...options, stateDir }, ports).map(async (plan) => {
+
+  const supervisors: Supervisor[] = []
+  const starts = serverPlans(options, ports).map(async (plan) => {
     const spec = await plan.prepare()
-    await withProgress(options.onProgress, `start ${plan.title}`, () => runner.start(spec))
+    const onEvent = reportOf({ ...plan, runDir, onProgress })
+    const supervisor = new Supervisor({ children: [spec], clock: systemClock, onEvent })
+    supervisor.failure.catch(() => {}) // Whoever watches the stack's failure sees it.
+    if (signal.aborted) return
+    supervisors.push(supervisor)
+    await withProgress(onProgress, `start ${plan.title}`, () => supervisor.start())
   })
-  const failed = (await Promise.allSettled(starts)).find((start) => start.status === 'rejected')
   const stop = async (): Promise<void> => {
-    await runner.stop()
+    await Promise.all(supervisors.map((supervisor) => supervisor.drain(Number.POSITIVE_INFINITY)))
     await forgetProcesses(runDir)
   }
-  if (failed !== undefined) {
+  const stopEarly = (): void => void stop()
+  signal.addEventListener('abort', stopEarly)
+  try {
+    await Promise.all(starts)
+    if (signal.aborted) throw new Failure('shutting_down', 'Asked to stop.')
+  } catch (error) {
+    // When one server cannot start, the others need not get ready first.
+    trouble.abort()
+    await Promise.allSettled(starts)
     await stop()
-    throw failed.reason
+    throw error
+  } finally {
+    signal.removeEventListener('abort', stopEarly)
   }
-  return { ...addressesOf(options, ports), stop }
+  const failure = Promise.race(supervisors.map((supervisor) => supervisor.failure))
+  return { ...addressesOf(options, ports), failure, stop }
+}
+
+/** Tells what happens to a server and records its process, so that a later start can end it. */
+export function reportOf(
+  about: Readonly<{ title: string; runDir: string; onProgress: Progress }>,
+): (event: ChildEvent) => void {
+  const note = (what: string): void => about.onProgress({ kind: 'note', what })
+  let lost = false
+  return (event) => {
+    if (event.kind === 'started') recordProcess(about.runDir, event.id, event.pid)
+    if (event.kind === 'backing_off') {
+      lost = true
+      note(`${about.title} ended by itself and is started again`)
+    }
+    if (event.kind === 'stalled') note(`${about.title} does not answer and is ended`)
+    if (event.kind === 'ready' && lost) note(`${about.title} serves again`)
+    if (event.kind === 'gave_up') note(event.failure.message)
+  }
+}
+
+function needsOf({ existing = {}, serversDir }: StackOptions): Needs {
+  const kafka = existing.kafkaBrokers === undefined
+  const registry = existing.registryUrl === undefined
+  return {
+    java: kafka || registry,
+    maven:
+      (kafka && !existsSync(kafkaHome(serversDir))) ||
+      (registry && !existsSync(registryHome(serversDir))),
+    clickhouse: existing.clickhouseUrl === undefined,
+  }
 }
 
 type Plan = Readonly<{ title: string; prepare: () => Promise<ChildSpec> }>
@@ -102,7 +155,7 @@ function serverPlans(options: StackOptions, ports: Ports): readonly Plan[] {
     host: options.host,
     port,
     onProgress: options.onProgress,
-    onSpawn: (id, pid) => recordProcess(join(stateDir, 'run'), id, pid),
+    signal: options.signal,
   })
   const plans: Plan[] = []
   if (existing.kafkaBrokers === undefined) {
@@ -134,8 +187,8 @@ async function preparePostgres(options: StackOptions, place: ServerPlace): Promi
   const key = createHash('sha256').update(options.stateDir).digest('hex').slice(0, 12)
   const elsewhere = `/var/tmp/weir-${key}`
   options.onProgress({
+    kind: 'note',
     what: `Postgres may not run as root and user ${user.name} cannot reach ${options.stateDir}: its data is in ${elsewhere}`,
-    state: 'done',
   })
   const dataDir = join(elsewhere, 'postgres')
   const serversDir = join(elsewhere, 'servers')
