@@ -1,0 +1,9 @@
+/**
+ * `npm start`: prepares the checkout, then runs the local system in this very process, so that
+ * Ctrl-C reaches it.
+ */
+import { prepareOrExit } from './prepare.mjs'
+
+prepareOrExit()
+const { main } = await import('../dist/local/main.js')
+process.exit(await main(process.argv.slice(2), process.env))
