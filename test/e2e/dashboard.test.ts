@@ -1,0 +1,301 @@
+/**
+ * Walks a person's path through the dashboard in a real browser, on the real system: readings go in
+ * by MQTT and must come out on screen. Elements are found by role and name, as a person (or a
+ * screen reader) finds them. The canvas cannot be read, so what the chart shows is taken from the
+ * line below it, which is computed from the very points that are drawn.
+ */
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { gzipSync } from 'node:zlib'
+import { connectAsync, type MqttClient } from 'mqtt'
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+import { build } from 'vite'
+import { systemClock } from '../../platform/clock.ts'
+import { packageRoot } from '../../platform/package-root.ts'
+import { startSystem, type System } from '../system.ts'
+
+const ROOT = packageRoot(import.meta.dirname)
+const BUILT = join(ROOT, 'dist', 'dashboard')
+const CHROMIUM = process.env['WEIR_CHROMIUM'] ?? '/usr/bin/chromium'
+const FIRST_LOAD_BYTES_MAX = 150_000
+const WINDOW_MS = 10_000
+const DESKTOP = { width: 1280, height: 860 }
+const PHONE = { width: 390, height: 844 }
+
+const skip = existsSync(CHROMIUM) ? false : `no Chromium at ${CHROMIUM} (set WEIR_CHROMIUM)`
+
+test('the first load stays below 150 kB compressed', async () => {
+  await ensureBuilt()
+  const html = await readFile(join(BUILT, 'index.html'), 'utf8')
+  const files = [...html.matchAll(/(?:src|href)="\/([^"]+)"/g)].map(([, file]) => file ?? '')
+  assert.ok(
+    files.some((file) => file.endsWith('.js')) && files.some((file) => file.endsWith('.css')),
+  )
+  assert.doesNotMatch(html, /https?:\/\//, 'nothing comes from another host')
+  assert.doesNotMatch(html, /<style|style=|<script(?![^>]*\bsrc=)/, 'nothing is inline')
+  let bytes = gzipSync(html).length
+  for (const file of files) bytes += gzipSync(await readFile(join(BUILT, file))).length
+  assert.ok(bytes < FIRST_LOAD_BYTES_MAX, `${bytes} bytes`)
+})
+
+describe('the dashboard', { skip, concurrency: 1 }, () => {
+  let system: System
+  let browser: Browser
+  let context: BrowserContext
+  let page: Page
+  let pump: Device
+  let images: string
+  const errors: string[] = []
+
+  before(async () => {
+    await ensureBuilt()
+    images = await imageFolder()
+    system = await startSystem({ options: { flushIntervalMs: '500' } })
+    browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] })
+    context = await browser.newContext({ viewport: DESKTOP, timezoneId: 'Europe/Berlin' })
+    page = await context.newPage()
+    page.on('console', (message) => {
+      if (message.type() === 'error') errors.push(message.text())
+    })
+    page.on('pageerror', (error) => errors.push(error.message))
+  })
+  after(async () => {
+    await pump?.client.endAsync()
+    await browser?.close()
+    await system?.stop()
+    if (images !== undefined && !images.startsWith(ROOT)) await rm(images, { recursive: true })
+  })
+
+  test('a wrong key is refused in words and stays in the field', async () => {
+    await page.goto(system.apiUrl)
+    await page.getByLabel('API key').fill('wrong')
+    await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.getByRole('alert').getByText('This key is not known here').waitFor()
+    assert.equal(await page.getByLabel('API key').inputValue(), 'wrong')
+    await assertAccessible(page)
+    // The browser itself logs the 401 that was asked for here.
+    assert.deepEqual(
+      errors.splice(0).filter((text) => !text.includes('401')),
+      [],
+    )
+  })
+
+  test('the address with the key signs in, and the key leaves the address', async () => {
+    await page.goto('about:blank')
+    await page.goto(`${system.apiUrl}/#key=${encodeURIComponent(system.apiKey)}`)
+    await page.getByRole('heading', { name: 'Fleet' }).waitFor()
+    assert.ok(!page.url().includes(system.apiKey))
+    await page.getByRole('status').getByText('Connected').waitFor()
+  })
+
+  test('an empty fleet says what to paste, and fills by itself', async () => {
+    await page.getByRole('heading', { name: 'No devices yet' }).waitFor()
+    await page.getByText('mosquitto_pub').waitFor()
+    await assertAccessible(page)
+    pump = await createDevice(system, 'pump-1', 'Coolant pump')
+    await pump.publish({ temperature: 20.5, running: true, mode: 'auto' })
+    const row = page.getByRole('row', { name: /Coolant pump/ })
+    await row.getByText('20.5').waitFor()
+  })
+
+  test('a new reading changes the value on screen without a reload', async () => {
+    const row = page.getByRole('row', { name: /Coolant pump/ })
+    await pump.publish({ temperature: 87.25, running: false, mode: 'manual' })
+    await row.getByText('87.25').waitFor()
+    await row.getByText('false').waitFor()
+    await row.getByText('manual').waitFor()
+    await row.getByText('live').waitFor()
+  })
+
+  test('the search asks the server, and is in the address', async () => {
+    await createDevice(system, 'fan-1', 'مروحة المبنى').then(({ client }) => client.endAsync())
+    await page.keyboard.press('/')
+    await page.keyboard.type('nothing-like-it')
+    await page.getByRole('heading', { name: /No device matches/ }).waitFor()
+    await page.getByRole('searchbox').fill('FAN')
+    await page.getByRole('row', { name: /مروحة/ }).waitFor()
+    assert.match(page.url(), /q=FAN/)
+    await page.getByRole('searchbox').fill('')
+    await page.getByRole('row', { name: /Coolant pump/ }).waitFor()
+  })
+
+  test('a gap in the history is counted as one, and drawn as one', async () => {
+    await pump.publish(history(-50, -20))
+    await pump.publish(history(-12, 0))
+    await page.getByRole('link', { name: 'Coolant pump' }).click()
+    await page.getByRole('heading', { name: 'Coolant pump' }).waitFor()
+    await page.getByRole('link', { name: /temperature/ }).click()
+    assert.match(page.url(), /\/devices\/pump-1\?.*metric=temperature/)
+    await chartNote(page, /10 s windows/)
+    await chartNote(page, /1 gap, 7 min/)
+  })
+
+  test('a late reading corrects the window that it belongs to', async () => {
+    const lateMs = windowStart(-5 * 60_000) + 3333
+    await pump.publish({ ts: lateMs, values: { temperature: 61 } })
+    await chartNote(page, /[1-9]\d* corrected while you watched/)
+  })
+
+  test('zooming leaves live, keeps the span in the address, and "Back to live" returns', async () => {
+    const chart = page.getByRole('application', { name: /temperature over time/ })
+    await chart.hover()
+    await page.mouse.wheel(0, -400)
+    await page.getByRole('button', { name: 'Back to live' }).waitFor()
+    await page.waitForURL(/from=\d+&to=\d+/)
+    const address = page.url()
+    await page.reload()
+    await page.getByRole('button', { name: 'Back to live' }).waitFor()
+    assert.equal(page.url(), address)
+    await page.getByRole('button', { name: 'Back to live' }).click()
+    await page.getByText('Following live').waitFor()
+    await chart.dblclick()
+    await page.getByRole('button', { name: '15 min', exact: true }).click()
+    assert.match(page.url(), /span=15m/)
+    await page.keyboard.press(']')
+    await page.getByRole('button', { name: '1 h', exact: true, pressed: true }).waitFor()
+  })
+
+  test('text and booleans are shown as what they are', async () => {
+    await page.getByRole('link', { name: /^mode/ }).click()
+    const said = page.getByRole('region', { name: /What it said/ })
+    await said.getByRole('cell', { name: 'manual' }).waitFor()
+    await page.getByRole('link', { name: /^running/ }).click()
+    await page.getByRole('application', { name: /running over time/ }).waitFor()
+    await page.getByRole('link', { name: /^temperature/ }).click()
+    await chartNote(page, /1 gap/)
+  })
+
+  test('the keys are listed by ? and Escape closes the list', async () => {
+    await page.keyboard.press('?')
+    await page.getByRole('dialog', { name: 'Keys' }).waitFor()
+    await assertAccessible(page)
+    await page.keyboard.press('Escape')
+    await page.getByRole('dialog', { name: 'Keys' }).waitFor({ state: 'hidden' })
+  })
+
+  test('nothing is inaccessible, too wide or logged as an error, light or dark, wide or narrow', async () => {
+    const device = page.url()
+    const shots = [
+      { address: `${system.apiUrl}/#/`, size: DESKTOP, scheme: 'light', name: 'fleet' },
+      { address: device, size: DESKTOP, scheme: 'light', name: 'device' },
+      { address: device, size: DESKTOP, scheme: 'dark', name: 'device-dark' },
+      { address: `${system.apiUrl}/#/`, size: PHONE, scheme: 'dark', name: 'fleet-phone-dark' },
+      { address: device, size: PHONE, scheme: 'light', name: 'device-phone' },
+    ] as const
+    await pump.publish({ temperature: 48.2, running: true, mode: 'auto' })
+    for (const { address, size, scheme, name } of shots) {
+      await page.emulateMedia({ colorScheme: scheme })
+      await page.setViewportSize(size)
+      await page.goto(address)
+      await page.getByRole('main').getByText('temperature').first().waitFor()
+      if (address === device) await chartNote(page, /gap/)
+      await assertAccessible(page)
+      const width = await page.evaluate<number>('document.documentElement.scrollWidth')
+      assert.ok(width <= size.width, `${name} is ${width} wide`)
+      await page.screenshot({ path: join(images, `${name}.png`) })
+    }
+    await page.emulateMedia({ colorScheme: 'light' })
+    await page.setViewportSize(DESKTOP)
+    assert.deepEqual(errors, [])
+  })
+
+  test('a killed api is seen as a banner, and what was missed is on screen after it', async () => {
+    const back = system.kill('api')
+    const banner = page.getByRole('alert', { name: 'Connection lost' })
+    await banner.waitFor()
+    // Nobody tells the dashboard of these: they fill the gap while it is away.
+    await pump.publish(history(-20.2, -11.8))
+    await pump.publish({ temperature: 33.125 })
+    await back
+    await banner.waitFor({ state: 'hidden' })
+    await chartNote(page, /no gaps/)
+    const readings = page.getByRole('region', { name: /Raw readings/ })
+    await readings.getByRole('cell', { name: '33.125' }).first().waitFor()
+    await page
+      .getByRole('link', { name: /temperature/ })
+      .getByText('33.125')
+      .waitFor()
+    // While the api is away the browser logs what it cannot reach: that is the banner's subject.
+    const unexpected = errors.filter((text) => !/ERR_|WebSocket|50[23]/.test(text))
+    assert.deepEqual(unexpected, [])
+  })
+
+  test('an unknown device says so, with the code', async () => {
+    await page.goto(`${system.apiUrl}/#/devices/nobody`)
+    await page.getByRole('alert').getByText('device_not_found').waitFor()
+    await assertAccessible(page)
+  })
+
+  test('signing out forgets the key', async () => {
+    await page.getByRole('button', { name: 'Sign out' }).click()
+    await page.getByLabel('API key').waitFor()
+    assert.equal(await page.evaluate<number>('sessionStorage.length'), 0)
+  })
+})
+
+type Device = { client: MqttClient; publish: (payload: unknown) => Promise<unknown> }
+
+async function createDevice(system: System, id: string, name: string): Promise<Device> {
+  const answer = await fetch(`${system.apiUrl}/v1/devices`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${system.apiKey}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ id, name }),
+  })
+  assert.equal(answer.status, 201)
+  // The contract's CreatedDevice.
+  const created = (await answer.json()) as { credential: { username: string; secret: string } }
+  const { username, secret: password } = created.credential
+  const client = await connectAsync(system.mqttUrl, { username, password, protocolVersion: 4 })
+  const publish = (payload: unknown) =>
+    client.publishAsync('t', JSON.stringify(payload), { qos: 1 })
+  return { client, publish }
+}
+
+const windowStart = (offsetMs: number): number =>
+  Math.floor((systemClock.nowMs() + offsetMs) / WINDOW_MS) * WINDOW_MS
+
+/** One sample for every 10 s from so many minutes ago to so many minutes ago. */
+function history(fromMin: number, toMin: number): unknown[] {
+  const samples: unknown[] = []
+  const endMs = systemClock.nowMs() + toMin * 60_000
+  for (let ts = windowStart(fromMin * 60_000) + 1; ts < endMs; ts += WINDOW_MS / 2) {
+    const temperature = 45 + 6 * Math.sin(ts / 400_000) + 1.5 * Math.sin(ts / 37_000)
+    samples.push({ ts, values: { temperature: Number(temperature.toFixed(3)) } })
+  }
+  return samples
+}
+
+const chartNote = (page: Page, text: RegExp): Promise<void> =>
+  page.getByRole('group', { name: 'About this chart' }).getByText(text).waitFor()
+
+async function assertAccessible(page: Page): Promise<void> {
+  const file = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
+  await page.evaluate(await readFile(file, 'utf8'))
+  const violations = await page.evaluate(async () => {
+    // axe puts itself on the window; its types are not needed for these two fields.
+    const { axe } = globalThis as unknown as {
+      axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> }
+    }
+    const result = await axe.run()
+    return result.violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`)
+  })
+  assert.deepEqual(violations, [])
+}
+
+async function ensureBuilt(): Promise<void> {
+  if (existsSync(join(BUILT, 'index.html'))) return
+  await build({ configFile: join(ROOT, 'dashboard', 'vite.config.ts'), logLevel: 'error' })
+}
+
+/** The docs show these pictures, but only who asks for it writes into the project. */
+async function imageFolder(): Promise<string> {
+  if (process.env['WEIR_UPDATE_SCREENSHOTS'] !== '1') return mkdtemp(join(tmpdir(), 'weir-shots-'))
+  const folder = join(ROOT, 'docs', 'images')
+  await mkdir(folder, { recursive: true })
+  return folder
+}
