@@ -64,7 +64,12 @@ export const connectorsRole: Role<typeof CONNECTOR_OPTIONS> = {
     const mqtt = new MqttListener({
       host: options.mqttHost,
       port: options.mqttPort,
-      ...{ ingress, directory, tally, metrics, logger, clock },
+      ingress,
+      directory,
+      tally,
+      metrics,
+      logger,
+      clock,
       limits: {
         ...MQTT_LIMITS,
         connectionsMax: options.mqttConnectionsMax,

@@ -10,7 +10,7 @@ export const PINGRESP: Buffer = Buffer.from([PACKET_TYPE.pingresp << 4, 0])
 
 /** §3.9: each filter's answer, in the order of the SUBSCRIBE. Nothing is granted yet. */
 export function subackRefusing(packetId: number, filters: number): Buffer {
-  const codes = new Array<number>(filters).fill(SUBACK_FAILURE)
+  const codes = Array.from({ length: filters }, () => SUBACK_FAILURE)
   return Buffer.concat([
     Buffer.from([PACKET_TYPE.suback << 4, ...remainingLength(2 + filters)]),
     Buffer.from([packetId >> 8, packetId & 0xff, ...codes]),

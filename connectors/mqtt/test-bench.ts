@@ -126,7 +126,11 @@ export async function startBench(options: BenchOptions = {}): Promise<Bench> {
   await directory.start()
   await listener.start()
   return {
-    ...{ listener, writer, devices, metrics, tally },
+    listener,
+    writer,
+    devices,
+    metrics,
+    tally,
     port: listener.port,
     open: (fields) => openPeer(listener.port, fields),
     async stop() {

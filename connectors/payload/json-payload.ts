@@ -170,21 +170,19 @@ function problemWith(metric: string, value: unknown): Refused | undefined {
       )
     }
   }
-  switch (typeof value) {
-    case 'number':
-      if (Number.isFinite(value)) return undefined
-      return refused('value_not_finite', 'a number is beyond the range of a 64-bit float')
-    case 'boolean':
-      return undefined
-    case 'string':
-      if (value.length > STRING_VALUE_CHARS_MAX) {
-        return refused('value_too_long', `a string exceeds ${STRING_VALUE_CHARS_MAX} characters`)
-      }
-      if (!LONE_SURROGATE.test(value)) return undefined
-      return refused('payload_shape_invalid', 'a string is not valid Unicode')
-    default:
-      return refused('payload_shape_invalid', 'a value must be a number, a boolean or a string')
+  if (typeof value === 'boolean') return undefined
+  if (typeof value === 'number') {
+    if (Number.isFinite(value)) return undefined
+    return refused('value_not_finite', 'a number is beyond the range of a 64-bit float')
   }
+  if (typeof value !== 'string') {
+    return refused('payload_shape_invalid', 'a value must be a number, a boolean or a string')
+  }
+  if (value.length > STRING_VALUE_CHARS_MAX) {
+    return refused('value_too_long', `a string exceeds ${STRING_VALUE_CHARS_MAX} characters`)
+  }
+  if (!LONE_SURROGATE.test(value)) return undefined
+  return refused('payload_shape_invalid', 'a string is not valid Unicode')
 }
 
 /** Gathers the samples of one metric and kind, over all readings of a message. */

@@ -20,7 +20,7 @@ export function scanJson(bytes: Uint8Array): JsonScan {
   let depth = 0
   let members = 0
   for (let i = 0; i < bytes.length; i++) {
-    switch (bytes[i]) {
+    switch (bytes[i] ?? 0) {
       case QUOTE:
         i = endOfString(bytes, i + 1)
         break
