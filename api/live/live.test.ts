@@ -51,7 +51,7 @@ describe('hello', () => {
     ['a field twice', '{"type":"hello","key":"a","key":"b"}'],
     ['an unknown field', '{"type":"hello","key":"a","admin":true}'],
     ['a binary message', Buffer.from('{"type":"hello","key":"a"}')],
-    ['deep nesting', `${'['.repeat(40)}`],
+    ['deep nesting', '['.repeat(40)],
   ]
   for (const [what, message] of bad) {
     it(`is refused with ${what}`, async () => {
@@ -123,10 +123,10 @@ describe('subscribing', () => {
     client.send({ type: 'unsubscribe', id: 'a' })
     client.send({ type: 'unsubscribe', id: 'a' })
     assert.deepEqual((await client.next('error')).id, 'a')
-    await live.say('left', 'm', systemClock.nowMs(), 1)
+    await live.say({ device: 'left', at: systemClock.nowMs(), value: 1 })
     client.subscribe('b', 'readings', { devices: ['left'] })
     await client.next('snapshot')
-    await live.say('left', 'm', systemClock.nowMs() + 1, 2)
+    await live.say({ device: 'left', at: systemClock.nowMs() + 1, value: 2 })
     assert.equal((await client.next('update')).id, 'b')
     await client.close()
   })
@@ -135,12 +135,12 @@ describe('subscribing', () => {
 describe('readings', () => {
   it('come as a snapshot of what is true, then every step in order, and reach latest', async () => {
     const now = systemClock.nowMs()
-    await live.say('steps', 'm', now, 0)
+    await live.say({ device: 'steps', at: now, value: 0 })
     const client = await open()
     client.subscribe('a', 'readings', { devices: ['steps'] })
     const snapshot = await client.next('snapshot')
     const steps = Array.from({ length: 50 }, (_, index) => index + 1)
-    for (const step of steps) await live.say('steps', 'm', now + step, step)
+    for (const step of steps) await live.say({ device: 'steps', at: now + step, value: step })
     const items = [...snapshot.items, ...(await client.updatesUntil(isValue(50)))].map(reading)
     const values = items.map((item) => item.value)
     // The first may be in the snapshot or follow it, depending on when the feed read it.
@@ -163,7 +163,7 @@ describe('readings', () => {
       dt: v.map((_, i) => i),
       v,
     })
-    await live.say('other', 'n', now, -1)
+    await live.say({ device: 'other', at: now, value: -1 })
     await live.record({
       tenant: 'acme',
       device: 'typed',
@@ -194,13 +194,13 @@ describe('readings', () => {
     const client = await open()
     client.subscribe('a', 'readings', { devices: ['clock'] })
     await client.next('snapshot')
-    await live.say('clock', 'm', now, 1)
-    await live.say('clock', 'm', now - 1_000, 2)
-    await live.say('clock', 'm', now, 3)
-    await live.say('clock', 'm', now + 120_000, 4)
+    await live.say({ device: 'clock', at: now, value: 1 })
+    await live.say({ device: 'clock', at: now - 1_000, value: 2 })
+    await live.say({ device: 'clock', at: now, value: 3 })
+    await live.say({ device: 'clock', at: now + 120_000, value: 4 })
     // A connector whose clock is ahead is no excuse: the broker's clock counts too.
-    await live.say('clock', 'm', now + 120_000, 5, { recvTs: now + 120_000 })
-    await live.say('clock', 'm', now + 1, 6)
+    await live.say({ device: 'clock', at: now + 120_000, value: 5 }, { recvTs: now + 120_000 })
+    await live.say({ device: 'clock', at: now + 1, value: 6 })
     const items = await client.updatesUntil(isValue(6))
     assert.deepEqual(
       items.map((item) => reading(item).value),
@@ -216,9 +216,9 @@ describe('readings', () => {
     foreign.subscribe('c', 'readings', { devices: ['secret'] })
     for (let i = 0; i < 3; i++) assert.deepEqual((await foreign.next('snapshot')).items, [])
     const now = systemClock.nowMs()
-    await live.say('secret', 'm', now, 1)
+    await live.say({ device: 'secret', at: now, value: 1 })
     await live.window('acme', 'secret', { start: now - (now % 10_000) })
-    await live.say('secret', 'm', now, 2, { tenant: 'other' })
+    await live.say({ device: 'secret', at: now, value: 2 }, { tenant: 'other' })
     const items = await foreign.updatesUntil(() => true)
     assert.deepEqual(
       items.map((item) => reading(item).value),
@@ -236,7 +236,7 @@ describe('readings', () => {
       await live.bytes(topic, Buffer.from([0, 0, 0, 255, 255, 1, 2, 3]))
       await live.bytes(topic, Buffer.alloc(0))
     }
-    await live.say('after-bad', 'm', systemClock.nowMs(), 1)
+    await live.say({ device: 'after-bad', at: systemClock.nowMs(), value: 1 })
     await client.updatesUntil(isValue(1))
     await client.close()
   })
@@ -366,14 +366,14 @@ describe('reconnecting', () => {
     const client = await open()
     client.subscribe('a', 'readings', { devices: ['again'] })
     await client.next('snapshot')
-    await live.say('again', 'm', now, 1)
+    await live.say({ device: 'again', at: now, value: 1 })
     const [first] = [await client.next('update')]
     client.socket.terminate()
     await client.closed
     const witness = await open()
     witness.subscribe('w', 'readings', { devices: ['again'] })
     await witness.next('snapshot')
-    await live.say('again', 'm', now + 1, 2)
+    await live.say({ device: 'again', at: now + 1, value: 2 })
     await witness.updatesUntil(isValue(2))
     const back = await open()
     back.subscribe('a', 'readings', { devices: ['again'] })

@@ -21,8 +21,8 @@ export class LiveClient {
       })
     })
     socket.on('message', (data) => {
-      // A server of ours, whose contract this test is about.
-      this.heard.push(JSON.parse(String(data)) as ServerMessage)
+      // ws gives text as a Buffer by default; the server is ours, and its contract what is tested.
+      this.heard.push(JSON.parse((data as Buffer).toString()) as ServerMessage)
       this.#wake()
     })
   }

@@ -2,11 +2,11 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { HttpServer } from '../../platform/http/uws-server.ts'
 import { createKafkaLog } from '../../platform/kafka/kafkajs-log.ts'
-import type { LogWriter } from '../../platform/kafka/log.ts'
+import type { Log, LogWriter } from '../../platform/kafka/log.ts'
 import { ensureSchemas } from '../../platform/kafka/schema-registry.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { Metrics } from '../../platform/observe/metrics.ts'
-import { createAvroDecoder, createAvroEncoder } from '../../schemas/avro-codec.ts'
+import { type AvroSchema, createAvroDecoder, createAvroEncoder } from '../../schemas/avro-codec.ts'
 import { subjectSchemas } from '../../schemas/registered-schemas.ts'
 import { TELEMETRY_SCHEMA, type Telemetry } from '../../schemas/telemetry.ts'
 import { topicSpecs } from '../../schemas/topic-specs.ts'
@@ -33,22 +33,17 @@ export type LiveAddresses = Readonly<{
   namespace: string
 }>
 
+export type Said = Readonly<{ device: string; at: number; value: number }>
+
 export type LiveApi = Readonly<{
   server: HttpServer
   feed: LiveFeed
   metrics: Metrics
-  /** Appends one number of one device; `more` overrides parts of the record. */
-  say(
-    device: string,
-    metric: string,
-    at: number,
-    value: number,
-    more?: Partial<Telemetry>,
-  ): Promise<void>
+  /** Appends one number of one device, by default of tenant acme, received now; `more` overrides parts of the record. */
+  say(said: Said, more?: Partial<Telemetry>): Promise<void>
   record(telemetry: Telemetry): Promise<void>
   window(tenant: string, device: string, window: Partial<Window>): Promise<void>
   bytes(topic: string, value: Buffer): Promise<void>
-  /** Resolves when everything appended so far was handed to the hub. */
   close(): Promise<void>
 }>
 
@@ -57,51 +52,21 @@ export async function openLive(
   databases: ApiDatabases,
   parts: ApiParts = databases.parts,
 ): Promise<LiveApi> {
-  const { namespace, kafka, registry } = addresses
+  const { namespace } = addresses
   const metrics = new Metrics({ role: 'api', processMetrics: false })
-  const log = createKafkaLog({
-    brokers: kafka.brokers,
-    clientId: 'api-test',
-    logger: silentLogger,
-    metrics,
-    clock: systemClock,
-  })
-  const admin = log.admin()
-  await admin.ensureTopics(topicSpecs(namespace, PARTITIONS, 1))
-  await admin.close()
-  const ids = await ensureSchemas(registry.url, subjectSchemas(namespace))
-  const idOf = (topic: string): number => ids[subjectOf(namespace + topic)] ?? 0
+  const { log, idOf } = await openTopics(addresses, metrics)
   const writer = log.writer({ name: 'test', queuedBytesMax: 64 * 1024 * 1024, lingerMs: 0 })
   await writer.start()
-
+  const windows = new RecentWindows(1_000)
+  const snapshotItemsMax = LIMITS.liveSnapshotItemsMax
   const hub = new LiveHub({
     latest: parts.latest,
-    windows: new RecentWindows(1_000),
+    windows,
     metrics,
     clock: systemClock,
-    snapshotItemsMax: LIMITS.liveSnapshotItemsMax,
+    snapshotItemsMax,
   })
-  const fetchSchema = async () => undefined
-  const telemetryWriters = new Map([[idOf(TELEMETRY.name), TELEMETRY_SCHEMA]])
-  const rollupWriters = new Map([[idOf(ROLLUPS.name), WINDOW_UPDATE_SCHEMA]])
-  const feed = new LiveFeed({
-    log,
-    topicPrefix: namespace,
-    telemetry: createAvroDecoder({
-      schema: TELEMETRY_SCHEMA,
-      writers: telemetryWriters,
-      fetchSchema,
-    }),
-    rollups: createAvroDecoder({
-      schema: WINDOW_UPDATE_SCHEMA,
-      writers: rollupWriters,
-      fetchSchema,
-    }),
-    hub,
-    metrics,
-    logger: silentLogger,
-    clock: systemClock,
-  })
+  const feed = openFeed({ log, namespace, idOf, hub, metrics })
   const endpoint = new LiveEndpoint({
     hub,
     history: new HistoryLoader({ ...parts, logger: silentLogger }),
@@ -112,9 +77,8 @@ export async function openLive(
   })
   await feed.start()
   while (feed.notReady() !== undefined) await pause(20)
-  const server = await startServer({ ...databases, parts }, [endpoint.route()], () =>
-    endpoint.drain(),
-  )
+  const onDrain = () => endpoint.drain()
+  const server = await startServer({ ...databases, parts }, [endpoint.route()], onDrain)
   const encoders = {
     telemetry: createAvroEncoder<Telemetry>(TELEMETRY_SCHEMA, idOf(TELEMETRY.name)),
     rollups: createAvroEncoder<WindowUpdate>(WINDOW_UPDATE_SCHEMA, idOf(ROLLUPS.name)),
@@ -126,6 +90,50 @@ export async function openLive(
     await feed.drain(2_000)
     await writer.drain(2_000)
   }
+}
+
+type SchemaIdOf = (topic: string) => number
+
+async function openTopics(
+  { namespace, kafka, registry }: LiveAddresses,
+  metrics: Metrics,
+): Promise<Readonly<{ log: Log; idOf: SchemaIdOf }>> {
+  const log = createKafkaLog({
+    brokers: kafka.brokers,
+    clientId: 'api-test',
+    logger: silentLogger,
+    metrics,
+    clock: systemClock,
+  })
+  const admin = log.admin()
+  await admin.ensureTopics(topicSpecs(namespace, PARTITIONS, 1))
+  await admin.close()
+  const ids = await ensureSchemas(registry.url, subjectSchemas(namespace))
+  return { log, idOf: (topic) => ids[subjectOf(namespace + topic)] ?? 0 }
+}
+
+type FeedParts = Readonly<{
+  log: Log
+  namespace: string
+  idOf: SchemaIdOf
+  hub: LiveHub
+  metrics: Metrics
+}>
+
+function openFeed({ log, namespace, idOf, hub, metrics }: FeedParts): LiveFeed {
+  const fetchSchema = async () => undefined
+  const decoderOf = <T>(topic: string, schema: AvroSchema) =>
+    createAvroDecoder<T>({ schema, writers: new Map([[idOf(topic), schema]]), fetchSchema })
+  return new LiveFeed({
+    log,
+    topicPrefix: namespace,
+    telemetry: decoderOf<Telemetry>(TELEMETRY.name, TELEMETRY_SCHEMA),
+    rollups: decoderOf<WindowUpdate>(ROLLUPS.name, WINDOW_UPDATE_SCHEMA),
+    hub,
+    metrics,
+    logger: silentLogger,
+    clock: systemClock,
+  })
 }
 
 type Encoders = Readonly<{
@@ -146,14 +154,14 @@ function speakers(
     append(TELEMETRY.name, telemetry.tenant, telemetry.device, encoders.telemetry.encode(telemetry))
   return {
     record,
-    say: (device, metric, at, value, more = {}) =>
+    say: ({ device, at, value }, more = {}) =>
       record({
         tenant: 'acme',
         device,
         recvTs: systemClock.nowMs(),
         protocol: 'mqtt',
         stamped: true,
-        numbers: [{ metric, t0: at, dt: [0], v: [value] }],
+        numbers: [{ metric: 'm', t0: at, dt: [0], v: [value] }],
         booleans: [],
         strings: [],
         ...more,
