@@ -120,7 +120,7 @@ test('no secret has a default outside of deploy/dev.env, which has them all', ()
     assert(dev.has(name), `deploy/dev.env lacks ${name}`)
   }
   for (const line of source.split('\n')) {
-    if (/(?:PASSWORD|SECRET|KEY):/.test(line)) assert.match(line, /: \$\{\w+:\?/)
+    if (/^\s*\w*(?:PASSWORD|SECRET|KEY):/.test(line)) assert.match(line, /: \$\{\w+:\?/)
   }
   for (const [name, value] of dev) {
     if (name !== 'WEIR_TENANT')

@@ -72,7 +72,8 @@ function copyTracked(source: string, target: string): void {
     // COPY of a file goes into the folder; COPY of a folder copies what is in it.
     const to = inside === '' ? join(target, file) : join(target, inside)
     mkdirSync(dirname(to), { recursive: true })
-    cpSync(join(ROOT, file), to)
+    // As in the real build: what is built later must look newer.
+    cpSync(join(ROOT, file), to, { preserveTimestamps: true })
   }
 }
 

@@ -18,7 +18,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
-const NOT_SOURCES = new Set(['node_modules', 'dist', 'dashboard', 'docs', 'deploy'])
+const NOT_SOURCES = new Set(['node_modules', 'dist', 'dashboard', 'docs'])
 const NODE_MIN = [20, 19]
 
 /** Throws an Error whose message is for people when something cannot be done. */

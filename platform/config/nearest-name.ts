@@ -1,6 +1,6 @@
 /** "Did you mean": the closest of some known names, for flags and commands that were mistyped. */
 
-/** The known name with the fewest edits to `typed`; undefined when none is close enough to be it. */
+/** The known name with the fewest edits to `typed`; undefined when none is close enough. */
 export function nearestName(typed: string, known: readonly string[]): string | undefined {
   // More than a third of the letters wrong is another word, not a slip.
   let bestEdits = Math.max(1, Math.floor(typed.length / 3)) + 1

@@ -1,5 +1,5 @@
 /**
- * Everything that can ask a process to end, as one promise, and everything that must end it at once.
+ * Everything that can ask a process to end, as one promise, and what must end it at once.
  *
  *   SIGTERM, SIGINT, SIGHUP, supervisor's channel lost ->  `ending` resolves: drain, then exit 0
  *   a second signal, at least a second later           ->  exit now

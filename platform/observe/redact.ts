@@ -30,7 +30,7 @@ export function isSecretName(name: string): boolean {
   return SECRET_NAME_ENDINGS.some((ending) => plain.endsWith(ending))
 }
 
-/** A copy that JSON.stringify takes: secrets hidden, errors spelled out, depth and length bounded. */
+/** A copy for JSON.stringify: secrets hidden, errors spelled out, depth and length bounded. */
 export function redact(value: unknown, depth = 0): unknown {
   if (typeof value === 'string') return redactText(value)
   if (typeof value === 'bigint') return value.toString()

@@ -3,13 +3,7 @@
  * topics and tables only, so that each can be replaced, replayed and load-tested alone.
  */
 import { posix } from 'node:path'
-import {
-  type Finding,
-  importsOf,
-  isTest,
-  type SourceFile,
-  type SourceImport,
-} from './source-tree.ts'
+import { type Finding, importsOf, type SourceFile, type SourceImport } from './source-tree.ts'
 
 type FolderRule = Readonly<{
   may: readonly string[]
@@ -57,7 +51,10 @@ const FOLDERS: Readonly<Record<string, FolderRule>> = {
 /** Tests of a folder may also use what crosses folders: the shared stack of servers. */
 const FOR_TESTS = ['test', 'local', 'migrations', 'schemas', 'platform']
 
-export function importTable(file: SourceFile): readonly Finding[] {
+export function importTable(
+  file: SourceFile,
+  isTest: (path: string) => boolean,
+): readonly Finding[] {
   const from = ruledFolder(file.path)
   const rule = FOLDERS[from]
   if (rule === undefined) {
@@ -67,7 +64,8 @@ export function importTable(file: SourceFile): readonly Finding[] {
     if (!imported.specifier.startsWith('.')) return []
     const target = posix.join(posix.dirname(file.path), imported.specifier)
     const to = ruledFolder(target)
-    if (mayImport(file, { from, rule, to, target }, imported)) return []
+    if (mayImport({ from, rule, to, target }, imported)) return []
+    if (isTest(file.path) && FOR_TESTS.includes(to)) return []
     return [
       {
         path: file.path,
@@ -80,15 +78,14 @@ export function importTable(file: SourceFile): readonly Finding[] {
 
 type Edge = Readonly<{ from: string; rule: FolderRule; to: string; target: string }>
 
-function mayImport(file: SourceFile, edge: Edge, { typeOnly }: SourceImport): boolean {
+function mayImport(edge: Edge, { typeOnly }: SourceImport): boolean {
   const { from, rule, to, target } = edge
   // api/ and its contract rule themselves apart: the contract is handed to others.
   if (from === to || (to === 'api/contract' && rule.may.includes('api'))) return true
   if (from === 'api' && to === 'api/contract') return true
   if (from === 'cli' && isRoot(to)) return target.endsWith('/main.ts')
   if (rule.may.includes(to)) return true
-  if (typeOnly && rule.mayTypes?.includes(to) === true) return true
-  return isTest(file.path) && FOR_TESTS.includes(to)
+  return typeOnly && rule.mayTypes?.includes(to) === true
 }
 
 /** Of these the command line knows the composition root only. */

@@ -4,7 +4,7 @@
  * server with any library, because an independent witness is what they are for.
  */
 import { posix } from 'node:path'
-import { type Finding, importsOf, isTest, type SourceFile } from './source-tree.ts'
+import { type Finding, importsOf, type SourceFile } from './source-tree.ts'
 
 /** Where each library enters. Two files only where they end up in different processes. */
 const DOORS: Readonly<Record<string, readonly string[]>> = {
@@ -34,9 +34,10 @@ export type Dependencies = Readonly<{
 /** Folders whose code is not in the image: it may use what is installed for development. */
 const DEVELOPMENT_FOLDERS = ['local', 'test', 'tools', 'dashboard', 'deploy']
 
+/** Not for tests: they may use what they like. */
 export function libraryDoors(file: SourceFile, dependencies: Dependencies): readonly Finding[] {
   const [folder = ''] = file.path.split('/')
-  if (FREE_FOLDERS.includes(folder) || isTest(file.path)) return []
+  if (FREE_FOLDERS.includes(folder)) return []
   return importsOf(file).flatMap(({ specifier, typeOnly, line }) => {
     const library = libraryOf(specifier)
     if (library === undefined) return []

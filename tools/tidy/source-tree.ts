@@ -1,7 +1,7 @@
-/** The project's own text files, as git knows them, with the imports of those that are TypeScript. */
+/** The project's own text files, as git knows them, and the imports of TypeScript among them. */
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, posix } from 'node:path'
 
 export type SourceImport = Readonly<{ specifier: string; typeOnly: boolean; line: number }>
 export type SourceFile = Readonly<{ path: string; text: string }>
@@ -24,8 +24,35 @@ export function isTypeScript({ path }: SourceFile): boolean {
   return /\.tsx?$/.test(path)
 }
 
-/** Tests, and programs that only tests run. */
-export function isTest(path: string): boolean {
+/**
+ * Tests, programs that only tests run, and modules that nothing but those import: what several
+ * tests share lies beside what they test, and is judged as a test.
+ */
+export function testCode(tree: readonly SourceFile[]): (path: string) => boolean {
+  const importers = importersOf(tree)
+  const tests = new Set<string>()
+  for (let before = -1; before < tests.size;) {
+    before = tests.size
+    for (const [path, from] of importers) {
+      if (from.every((importer) => isTest(importer) || tests.has(importer))) tests.add(path)
+    }
+  }
+  return (path) => isTest(path) || tests.has(path)
+}
+
+function importersOf(tree: readonly SourceFile[]): ReadonlyMap<string, readonly string[]> {
+  const importers = new Map<string, string[]>()
+  for (const file of tree.filter(isTypeScript)) {
+    for (const { specifier } of importsOf(file)) {
+      if (!specifier.startsWith('.')) continue
+      const target = posix.join(posix.dirname(file.path), specifier)
+      importers.set(target, [...(importers.get(target) ?? []), file.path])
+    }
+  }
+  return importers
+}
+
+function isTest(path: string): boolean {
   return /\.(?:test|program)\.tsx?$/.test(path) || /(?:^|\/)(?:test|testing)\//.test(path)
 }
 
