@@ -4,9 +4,11 @@
  * room for; while either bound is met the socket is paused, so the device feels TCP, not loss.
  *
  *   connecting ──CONNECT──▶ authenticating ──▶ open ──▶ draining ──▶ closing ──▶ closed
+ *   (any state but the last may go to closing or closed)
  *
- * `closing` has sent its last bytes and discards what still arrives: closing a socket with unread
- * bytes resets it, and a reset can destroy acknowledgements on their way to the device.
+ * `draining` takes nothing more and sends the acknowledgements that are still owed; `closing` has
+ * sent its last bytes. Both discard what still arrives: closing a socket with unread bytes resets it,
+ * and a reset can destroy acknowledgements on their way to the device.
  */
 import type { Socket } from 'node:net'
 import type { DeviceDirectory } from '../../devices/device-directory.ts'
@@ -42,6 +44,7 @@ export type CloseReason =
   | 'revoked'
   | 'shutdown'
 
+type Closing = Readonly<{ reason: CloseReason; detail: string }>
 export type Identity = Readonly<{ tenant: string; device: string; credential: string }>
 
 /** What a connection needs of its listener. */
@@ -90,7 +93,8 @@ export class MqttConnection {
   #heardAtMs: number
   /** In closing: when the socket is destroyed if the peer has not closed it. */
   #destroyAtMs = Number.POSITIVE_INFINITY
-  #closing: Readonly<{ reason: CloseReason; detail: string }> | undefined
+  #closing: Closing | undefined
+  #afterDrain: Closing = { reason: 'shutdown', detail: '' }
 
   constructor(socket: Socket, host: ConnectionHost) {
     this.#host = host
@@ -116,10 +120,6 @@ export class MqttConnection {
     return this.#socket.remoteAddress ?? ''
   }
 
-  get closed(): boolean {
-    return this.#state === 'closed'
-  }
-
   /** Enforces the time limits. Called about once a second. */
   sweep(nowMs: number): void {
     const { limits } = this.#host
@@ -137,13 +137,9 @@ export class MqttConnection {
     }
   }
 
-  /** Reads no more, sends the acknowledgements that are still owed, then closes. */
+  /** Takes nothing more, sends the acknowledgements that are still owed, then closes. */
   beginDrain(): void {
-    if (this.#state === 'closing' || this.#state === 'closed') return
-    this.#state = 'draining'
-    this.#will = undefined
-    this.#setPaused(true)
-    this.#finishDrain()
+    this.#drainThenClose('shutdown', 'this process is shutting down')
   }
 
   /** Sends what became durable, in order, in one write. */
@@ -192,7 +188,7 @@ export class MqttConnection {
   }
 
   #onData(chunk: Buffer): void {
-    if (this.#state === 'closing' || this.#state === 'closed') return
+    if (this.#state === 'draining' || this.#state === 'closing' || this.#state === 'closed') return
     if (this.#state !== 'connecting') this.#heardAtMs = this.#host.clock.monotonicMs()
     this.#parser.push(chunk)
     this.#process()
@@ -220,7 +216,8 @@ export class MqttConnection {
   }
 
   #pauseUnlessEnding(): void {
-    if (this.#state !== 'closing' && this.#state !== 'closed') this.#setPaused(true)
+    const state = this.#state
+    if (state !== 'draining' && state !== 'closing' && state !== 'closed') this.#setPaused(true)
   }
 
   #setPaused(paused: boolean): void {
@@ -308,8 +305,8 @@ export class MqttConnection {
         this.#socket.write(PINGRESP)
         return
       case 'disconnect':
-        this.#will = undefined // [MQTT-3.14.4-3]
-        return this.close('disconnect', 'the device said goodbye')
+        // [MQTT-3.14.4-3]: without its will. What it still waits for is sent if it listens.
+        return this.#drainThenClose('disconnect', 'the device said goodbye')
       case 'connect':
       case 'connect_unsupported':
         return this.close('protocol_error', 'a second CONNECT [MQTT-3.1.0-2]')
@@ -383,7 +380,19 @@ export class MqttConnection {
     if (acceptance?.kind === 'taken') this.#acks.watch(acceptance.durable)
   }
 
+  #drainThenClose(reason: CloseReason, detail: string): void {
+    if (this.#state === 'closing' || this.#state === 'closed') return
+    this.#state = 'draining'
+    this.#will = undefined
+    this.#held = undefined
+    this.#afterDrain = { reason, detail }
+    this.#setPaused(false)
+    this.#finishDrain()
+  }
+
   #finishDrain(): void {
-    if (this.#acks.size === 0) this.close('shutdown', 'this process is shutting down')
+    if (this.#acks.size > 0) return
+    const { reason, detail } = this.#afterDrain
+    this.close(reason, detail)
   }
 }

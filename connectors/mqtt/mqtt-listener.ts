@@ -80,6 +80,10 @@ export class MqttListener implements Service, ConnectionHost {
     return typeof address === 'object' && address !== null ? address.port : this.#options.port
   }
 
+  get connectionCount(): number {
+    return this.#connections.size
+  }
+
   async start(): Promise<void> {
     const { host, port } = this.#options
     await new Promise<void>((resolve, reject) => {
