@@ -1,12 +1,10 @@
 /** The pipeline on real servers: what the tables show in the end equals brute force over the log. */
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { join } from 'node:path'
 import { test } from 'node:test'
 import { systemClock } from '../platform/clock.ts'
 import type { Telemetry } from '../schemas/telemetry.ts'
 import { DEAD_LETTER_HEADERS } from '../schemas/dead-letter.ts'
+import { killed, startChild } from './pipeline-child.ts'
 import { type Deployment, deploy } from './stack-deployment.ts'
 import { emptyRecord } from './window/fold-log.ts'
 
@@ -105,29 +103,6 @@ test('a pipeline that is killed again and again under load counts every sample e
     await deployment.close()
   }
 })
-
-/** The role as an operating system process; resolves when it says that it is ready. */
-async function startChild({ argv }: Deployment): Promise<ChildProcess> {
-  const weir = join(import.meta.dirname, '..', 'cli', 'weir.js')
-  const child = spawn(process.execPath, [weir, 'pipeline', ...argv], {
-    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-  })
-  let said = ''
-  child.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()))
-  await new Promise<void>((resolve, reject) => {
-    child.on('message', (message) => {
-      if (typeof message === 'object' && 'type' in message && message.type === 'ready') resolve()
-    })
-    child.once('exit', (code) => reject(new Error(`exit ${code}: ${said}`)))
-  })
-  return child
-}
-
-async function killed(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  child.kill('SIGKILL')
-  await once(child, 'exit')
-}
 
 test('what cannot be counted is in the dead letters byte for byte, and the rest goes on', async () => {
   const deployment = await deploy(1, FAST)

@@ -128,19 +128,20 @@ export async function deploy(partitions: number, values: Readonly<Record<string,
     })
   }
 
-  async function liveUpdates(): Promise<WindowUpdate[]> {
-    const liveTopic = prefix + ROLLUPS.name
-    const id = ids[subjectOf(liveTopic)] ?? -1
-    const decoder = createAvroDecoder<WindowUpdate>({
-      schema: WINDOW_UPDATE_SCHEMA,
-      writers: new Map([[id, WINDOW_UPDATE_SCHEMA]]),
-      fetchSchema: async () => undefined,
-    })
-    return (await readAll(liveTopic)).flatMap(({ value }) => {
-      const decoded = decoder.decode(value ?? Buffer.alloc(0))
-      return decoded.kind === 'value' ? [decoded.value] : []
-    })
+  const liveTopic = prefix + ROLLUPS.name
+  const liveDecoder = createAvroDecoder<WindowUpdate>({
+    schema: WINDOW_UPDATE_SCHEMA,
+    writers: new Map([[ids[subjectOf(liveTopic)] ?? -1, WINDOW_UPDATE_SCHEMA]]),
+    fetchSchema: async () => undefined,
+  })
+
+  function liveUpdateOf({ value }: LogRecord): WindowUpdate[] {
+    const decoded = liveDecoder.decode(value ?? Buffer.alloc(0))
+    return decoded.kind === 'value' ? [decoded.value] : []
   }
+
+  const liveUpdates = async (): Promise<WindowUpdate[]> =>
+    (await readAll(liveTopic)).flatMap(liveUpdateOf)
 
   /** Every record that is in the topic by now, partition by partition. */
   async function readAll(name: string): Promise<LogRecord[]> {
@@ -203,7 +204,7 @@ export async function deploy(partitions: number, values: Readonly<Record<string,
       sendRaw,
       writer,
     },
-    ...{ start, settled, close, logged, liveUpdates, deadLetters, differences },
+    ...{ start, settled, close, logged, liveUpdates, liveUpdateOf, deadLetters, differences },
   }
 }
 
