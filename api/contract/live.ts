@@ -9,7 +9,18 @@
  *   client  {"type":"unsubscribe","id"}
  *   server  {"type":"error","id"?,"code","detail"}
  *
- * A client that reads slowly gets the newest state of each series instead of every step.
+ * readings: every step forward of a series in event time; a late sample is history, not news.
+ * rollups: the newest state of each window, corrections of old windows too; of two states of one
+ * window the higher version is right. Without a resolution both are sent.
+ *
+ * A client that reads slowly gets the newest state of each series instead of every step, and, if
+ * too many wait, a new snapshot. Any snapshot may be followed by a better one (the database
+ * answered late): it replaces what was known, and whoever draws history asks for the span again.
+ * A snapshot larger than a frame continues in updates. `cursor` stands for a place in the log: it
+ * grows with every record that was read.
+ *
+ * Closed with 1001 when the process ends (connect again), 1008 after an error without an id, 1009
+ * after a message over the limit, 1013 when the key cannot be checked now (try again).
  */
 import type { LatestValue, Rollup } from './resources.ts'
 

@@ -2,7 +2,7 @@
 import type { SocketRoute, HttpRequest, HttpResponse } from '../../platform/http/uws-server.ts'
 import { LIMITS } from '../limits.ts'
 import { problemResponse, Refusal } from '../problem.ts'
-import { CLOSE, LiveSession, type LiveSessionParts } from './live-session.ts'
+import { CLOSE, LiveSession, type LiveSessionParts, type SessionOwner } from './live-session.ts'
 
 const RECHECK_MS = 30_000
 
@@ -12,11 +12,12 @@ export type LiveEndpointOptions = LiveSessionParts &
     allowedOrigins: readonly string[]
   }>
 
-export class LiveEndpoint {
+export class LiveEndpoint implements SessionOwner {
   readonly #options: LiveEndpointOptions
   readonly #sessions = new Set<LiveSession>()
   readonly #recheck: NodeJS.Timeout
   #draining = false
+  #subscriptions = 0
 
   constructor(options: LiveEndpointOptions) {
     this.#options = options
@@ -34,10 +35,7 @@ export class LiveEndpoint {
       idleTimeoutSeconds: 60,
       refuse: (request) => this.#refuse(request),
       opened: (socket) => {
-        const session = new LiveSession(this.#options, socket, () => {
-          this.#sessions.delete(session)
-          this.#count()
-        })
+        const session = new LiveSession(this.#options, socket, this)
         this.#sessions.add(session)
         this.#count()
         return session
@@ -53,11 +51,19 @@ export class LiveEndpoint {
     this.#options.hub.stop()
   }
 
+  closed(session: LiveSession): void {
+    this.#sessions.delete(session)
+    this.#count()
+  }
+
+  subscriptionsChanged(by: number): void {
+    this.#subscriptions += by
+    this.#count()
+  }
+
   #count(): void {
-    let subscriptions = 0
-    for (const session of this.#sessions) subscriptions += session.subscriptionCount
     this.#options.metrics.set('weir_live_sockets', this.#sessions.size)
-    this.#options.metrics.set('weir_live_subscriptions', subscriptions)
+    this.#options.metrics.set('weir_live_subscriptions', this.#subscriptions)
   }
 
   #refuse(request: HttpRequest): HttpResponse | undefined {

@@ -27,6 +27,12 @@ export type LiveSessionParts = Readonly<{
   logger: Logger
 }>
 
+/** Whoever holds the sessions. */
+export type SessionOwner = Readonly<{
+  closed(session: LiveSession): void
+  subscriptionsChanged(by: number): void
+}>
+
 /** RFC 6455 §7.4.1 */
 export const CLOSE = { goingAway: 1001, policy: 1008, tooBig: 1009, tryLater: 1013 } as const
 
@@ -35,24 +41,20 @@ type Open = Readonly<{ subscription: Subscription; leave: () => void; load: Abor
 export class LiveSession implements Reader, SocketHandler {
   readonly #parts: LiveSessionParts
   readonly #socket: ServerSocket
-  readonly #onClosed: () => void
+  readonly #owner: SessionOwner
   readonly #helloTimer: NodeJS.Timeout
   readonly #subscriptions = new Map<string, Open>()
   #state: 'waiting' | 'checking' | 'open' | 'closed' = 'waiting'
   #tenant = ''
   #key = ''
 
-  constructor(parts: LiveSessionParts, socket: ServerSocket, onClosed: () => void) {
+  constructor(parts: LiveSessionParts, socket: ServerSocket, owner: SessionOwner) {
     this.#parts = parts
     this.#socket = socket
-    this.#onClosed = onClosed
+    this.#owner = owner
     this.#helloTimer = setTimeout(() => {
       this.#refuse('unauthenticated', `No hello came within ${LIMITS.liveHelloMsMax} ms.`)
     }, LIMITS.liveHelloMsMax)
-  }
-
-  get subscriptionCount(): number {
-    return this.#subscriptions.size
   }
 
   message(text: string | undefined): void {
@@ -84,7 +86,7 @@ export class LiveSession implements Reader, SocketHandler {
     this.#state = 'closed'
     clearTimeout(this.#helloTimer)
     for (const id of this.#subscriptions.keys()) this.#leave(id)
-    this.#onClosed()
+    this.#owner.closed(this)
   }
 
   close(code: number, reason: string): void {
@@ -172,6 +174,7 @@ export class LiveSession implements Reader, SocketHandler {
     // Joined before anything is read: what happens from now on is in the snapshot, or follows it.
     const leave = this.#parts.hub.join(this.#tenant, subscription, this)
     this.#subscriptions.set(id, { subscription, leave, load })
+    this.#owner.subscriptionsChanged(1)
     this.#parts.history.load(this.#tenant, interest, {
       signal: load.signal,
       ready: () => {
@@ -186,6 +189,7 @@ export class LiveSession implements Reader, SocketHandler {
     if (open === undefined) return false
     open.load.abort()
     open.leave()
+    this.#owner.subscriptionsChanged(-1)
     return this.#subscriptions.delete(id)
   }
 

@@ -265,7 +265,6 @@ function writeResponse(
 ): void {
   native.writeStatus(`${response.status} ${REASONS[response.status] ?? 'Status'}`)
   for (const [name, value] of Object.entries(response.headers)) native.writeHeader(name, value)
-  if (how.close) native.writeHeader('connection', 'close')
   const bodyless = response.status === 204 || response.status === 304
   if (bodyless) native.endWithoutBody(undefined, how.close)
   else if (how.withBody) native.end(response.body, how.close)
