@@ -97,7 +97,7 @@ async function run(options: Values, lock: RunLock): Promise<void> {
     }
     await Promise.race([aborted(wish.signal), system.failure])
   } finally {
-    say('\nStopping: devices first, servers last. Data stays.\n')
+    if (ends.length > 0) say('\nStopping: devices first, servers last. Data stays.\n')
     for (const end of ends.toReversed()) await end()
     await forgetProcesses(runDir)
     wish.release()

@@ -6,7 +6,6 @@
  *   <stateDir>/data/<server>   what a server keeps          <stateDir>/logs   what it prints
  *   <stateDir>/run             process records, the lock    <stateDir>/ports.json
  */
-import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
@@ -23,7 +22,8 @@ import { type Needs, requirePrerequisites } from './prerequisites.ts'
 import { registryHome, registryServer, registryUrlOf } from './registry-server.ts'
 import { endLeftovers, forgetProcesses, recordProcess } from './run-records.ts'
 import { type Progress, type ServerPlace, withProgress } from './server-place.ts'
-import { reachableByOthers, unprivilegedUser } from './unix-user.ts'
+import { reachableFolder } from './reachable-folder.ts'
+import { unprivilegedUser } from './unix-user.ts'
 
 /** Servers that run already; those are used and not started. */
 export type ExistingServers = Readonly<{
@@ -177,26 +177,21 @@ function serverPlans(options: StackOptions, ports: Ports): readonly Plan[] {
   return plans
 }
 
-/** As root, Postgres and its data move to where its user can reach them, and we say so. */
+/** As root, Postgres and its data move to where its user can reach them. */
 async function preparePostgres(options: StackOptions, place: ServerPlace): Promise<ChildSpec> {
   const user = await unprivilegedUser()
   const password = options.postgresPassword
-  if (user === undefined || (await bothReachable(place))) {
-    return postgresServer({ ...place, user, password })
-  }
-  const key = createHash('sha256').update(options.stateDir).digest('hex').slice(0, 12)
-  const elsewhere = `/var/tmp/weir-${key}`
-  options.onProgress({
-    kind: 'note',
-    what: `Postgres may not run as root and user ${user.name} cannot reach ${options.stateDir}: its data is in ${elsewhere}`,
+  if (user === undefined) return postgresServer({ ...place, user, password })
+  const { onProgress } = options
+  const dataDir = await reachableFolder({ folder: place.dataDir, what: 'data', user, onProgress })
+  const serversDir = await reachableFolder({
+    folder: join(place.serversDir, 'postgres'),
+    what: 'program',
+    user,
+    onProgress,
   })
-  const dataDir = join(elsewhere, 'postgres')
-  const serversDir = join(elsewhere, 'servers')
   return postgresServer({ ...place, dataDir, serversDir, user, password })
 }
-
-const bothReachable = async (place: ServerPlace): Promise<boolean> =>
-  (await reachableByOthers(place.dataDir)) && (await reachableByOthers(place.serversDir))
 
 function addressesOf(options: StackOptions, ports: Ports): StackAddresses {
   const { existing = {}, host } = options

@@ -1,8 +1,7 @@
 /**
- * Whom Postgres runs as when we are root, and whether that user can reach a folder.
+ * Whom Postgres runs as when we are root.
  */
-import { readFile, stat } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
+import { readFile } from 'node:fs/promises'
 import { Failure } from '../platform/failure.ts'
 
 export type UnixUser = Readonly<{ name: string; uid: number; gid: number }>
@@ -20,13 +19,4 @@ export async function unprivilegedUser(): Promise<UnixUser | undefined> {
     'prerequisite_missing',
     'Postgres refuses to run as root, and there is neither a user postgres nor nobody: create one, or run as an ordinary user.',
   )
-}
-
-/** Whether any user may walk down to the folder: each existing folder above must let others pass. */
-export async function reachableByOthers(folder: string): Promise<boolean> {
-  for (let path = resolve(folder); ; path = dirname(path)) {
-    const found = await stat(path).catch(() => undefined)
-    if (found !== undefined && (found.mode & 0o001) === 0) return false
-    if (path === dirname(path)) return true
-  }
 }

@@ -3,7 +3,7 @@
  * every test file against it, stops it. `npm test -- <text>…` runs the files whose path contains
  * one of the texts. The last line counts; the exit code is 0 only when nothing failed.
  */
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { run } from 'node:test'
@@ -34,6 +34,8 @@ async function main(filters) {
     return 1
   }
   const folder = mkdtempSync(join(tmpdir(), 'weir-test-'))
+  // As root, Postgres runs as another user, who has to get through.
+  chmodSync(folder, 0o711)
   let stack
   try {
     // Whoever names a running stack is responsible for it, as CI with its service containers is.
