@@ -1,66 +1,60 @@
 /**
  * The acknowledgements one connection owes, in the order of its PUBLISH packets [MQTT-4.6.0-2].
  * Appends may become durable in any order; an acknowledgement leaves when its own append and all
- * before it are durable. Messages that share a Kafka request share one promise, watched once.
+ * before it are durable.
  */
-import type { AckKind } from './packet-writer.ts'
+import type { Durability } from './durability-watch.ts'
+import { ACK_BYTES, type AckKind, writeAck } from './packet-writer.ts'
 
-export type Ack = Readonly<{ kind: AckKind; packetId: number; owedSinceMs: number }>
-
-type Durability = { readonly promise: Promise<void> | undefined; durable: boolean }
-type Owed = Readonly<{ ack: Ack; durability: Durability }>
-
-export type AckQueueEvents = Readonly<{
-  /** Something became durable: takeDurable() may have more to give. */
-  durable(): void
-  /** An append was given up because the process shuts down: nothing further will be owed. */
-  lost(): void
+type Owed = Readonly<{
+  kind: AckKind
+  packetId: number
+  /** Undefined: there is nothing to wait for. */
+  durability: Durability | undefined
+  owedSinceMs: number
 }>
 
-const NOTHING_TO_WAIT_FOR: Durability = { promise: undefined, durable: true }
+export type LeavingAcks = Readonly<{
+  /** In the form in which they are sent, as one run. */
+  bytes: Buffer
+  count: number
+  /** Since when the first of them was owed. */
+  oldestMs: number
+  /** The QoS 2 messages among them, which are now received. */
+  receivedIds: readonly number[]
+}>
+
+const NO_IDS: readonly number[] = []
 
 export class AckQueue {
-  readonly #events: AckQueueEvents
   #owed: Owed[] = []
-  #newest: Durability = NOTHING_TO_WAIT_FOR
-
-  constructor(events: AckQueueEvents) {
-    this.#events = events
-  }
 
   get size(): number {
     return this.#owed.length
   }
 
-  /** Owes an acknowledgement once `durable` resolves; undefined: it is durable already. */
-  owe(ack: Ack, durable: Promise<void> | undefined): void {
-    const durability = durable === undefined ? NOTHING_TO_WAIT_FOR : this.watch(durable)
-    this.#owed.push({ ack, durability })
-    if (durability === NOTHING_TO_WAIT_FOR) this.#events.durable()
+  owe(owed: Owed): void {
+    this.#owed.push(owed)
   }
 
-  /** For what needs no acknowledgement: only its failure matters. */
-  watch(promise: Promise<void>): Durability {
-    if (this.#newest.promise === promise) return this.#newest
-    const durability: Durability = { promise, durable: false }
-    this.#newest = durability
-    promise.then(
-      () => {
-        durability.durable = true
-        this.#events.durable()
-      },
-      () => this.#events.lost(),
-    )
-    return durability
-  }
-
-  /** Removes and returns the acknowledgements that may leave now. */
-  takeDurable(): readonly Ack[] {
+  /** Removes the acknowledgements that may leave now; undefined when none may. */
+  takeDurable(): LeavingAcks | undefined {
+    const owed = this.#owed
     let count = 0
-    while (this.#owed[count]?.durability.durable === true) count++
-    if (count === 0) return []
-    const leaving = count === this.#owed.length ? this.#owed : this.#owed.slice(0, count)
-    this.#owed = count === this.#owed.length ? [] : this.#owed.slice(count)
-    return leaving.map(({ ack }) => ack)
+    while (count < owed.length && owed[count]?.durability?.durable !== false) count++
+    const [first] = owed
+    if (count === 0 || first === undefined) return undefined
+    const leaving = count === owed.length ? owed : owed.slice(0, count)
+    this.#owed = count === owed.length ? [] : owed.slice(count)
+
+    const bytes = Buffer.allocUnsafe(count * ACK_BYTES)
+    let receivedIds = NO_IDS
+    let at = 0
+    for (const { kind, packetId } of leaving) {
+      writeAck(bytes, at, kind, packetId)
+      at += ACK_BYTES
+      if (kind === 'pubrec') receivedIds = [...receivedIds, packetId]
+    }
+    return { bytes, count, oldestMs: first.owedSinceMs, receivedIds }
   }
 }

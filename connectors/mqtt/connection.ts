@@ -16,7 +16,8 @@ import type { Clock } from '../../platform/clock.ts'
 import { unreachable } from '../../platform/failure.ts'
 import type { DeviceLane } from '../device-lanes.ts'
 import type { Acceptance, Ingress } from '../ingress.ts'
-import { type Ack, AckQueue } from './ack-queue.ts'
+import { AckQueue, type LeavingAcks } from './ack-queue.ts'
+import type { DurabilityWaiter, DurabilityWatch } from './durability-watch.ts'
 import type { MqttLimits } from './mqtt-limits.ts'
 import {
   CONNACK,
@@ -27,7 +28,7 @@ import {
   type Will,
 } from './packet.ts'
 import { PacketParser, type Parsed } from './packet-parser.ts'
-import { PINGRESP, acknowledgements, connack, subackRefusing, unsuback } from './packet-writer.ts'
+import { type AckKind, PINGRESP, connack, subackRefusing, unsuback } from './packet-writer.ts'
 import { type MqttSession, awaitRelease, release, rememberStamp, stampOf } from './session.ts'
 import { TELEMETRY_TOPICS, unknownTopicDetail } from './telemetry-topic.ts'
 
@@ -53,6 +54,7 @@ export interface ConnectionHost {
   readonly directory: DeviceDirectory
   readonly clock: Clock
   readonly limits: MqttLimits
+  readonly durability: DurabilityWatch
   /** Gives the session of an authenticated CONNECT, ending an older connection of the same. */
   admit(
     connection: MqttConnection,
@@ -70,13 +72,13 @@ type State = 'connecting' | 'authenticating' | 'open' | 'draining' | 'closing' |
 /** Acknowledgements that the device does not read may fill this much before we stop reading it. */
 const UNREAD_ANSWERS_BYTES_MAX = 65_536
 
-export class MqttConnection {
+export class MqttConnection implements DurabilityWaiter {
   /** Set by the listener: identity and client id, under which this connection can be taken over. */
   clientKey: string | undefined
   readonly #host: ConnectionHost
   readonly #socket: Socket
   readonly #parser: PacketParser
-  readonly #acks: AckQueue
+  readonly #acks = new AckQueue()
   #state: State = 'connecting'
   #identity: Identity | undefined
   #lane: DeviceLane | undefined
@@ -101,10 +103,6 @@ export class MqttConnection {
     this.#socket = socket
     this.#parser = new PacketParser(host.limits.connectBytesMax)
     this.#heardAtMs = host.clock.monotonicMs()
-    this.#acks = new AckQueue({
-      durable: () => host.flushLater(this),
-      lost: () => this.close('shutdown', 'the log was closed before a message was stored'),
-    })
     socket.setNoDelay(true)
     socket.on('data', (chunk: Buffer) => this.#onData(chunk))
     socket.on('drain', () => this.#process())
@@ -142,21 +140,27 @@ export class MqttConnection {
     this.#drainThenClose('shutdown', 'this process is shutting down')
   }
 
+  onDurable(): void {
+    this.#host.flushLater(this)
+  }
+
+  onLost(): void {
+    this.close('shutdown', 'the log was closed before a message was stored')
+  }
+
   /** Sends what became durable, in order, in one write. */
-  flush(): readonly Ack[] {
-    const acks = this.#acks.takeDurable()
-    if (acks.length === 0 || this.#session === undefined) return acks
-    if (this.#state !== 'open' && this.#state !== 'draining') return []
-    for (const { kind, packetId } of acks) {
-      if (kind === 'pubrec') awaitRelease(this.#session, packetId)
-    }
-    this.#socket.write(acknowledgements(acks))
+  flush(): LeavingAcks | undefined {
+    if (this.#state !== 'open' && this.#state !== 'draining') return undefined
+    const leaving = this.#acks.takeDurable()
+    if (leaving === undefined || this.#session === undefined) return undefined
+    for (const packetId of leaving.receivedIds) awaitRelease(this.#session, packetId)
+    this.#socket.write(leaving.bytes)
     if (this.#state === 'draining') this.#finishDrain()
     else if (this.#full && this.#acks.size <= this.#host.limits.inFlightMax / 2) {
       this.#full = false
       this.#process()
     }
-    return acks
+    return leaving
   }
 
   /** Ends the connection from our side, sending `last` first. Harmless when it has ended. */
@@ -332,7 +336,7 @@ export class MqttConnection {
     if (acceptance === undefined) return
     if (acceptance.kind === 'busy') return this.#waitForRoom(packet, acceptance)
     if (packet.qos === 0) {
-      this.#acks.watch(acceptance.durable)
+      this.#host.durability.of(acceptance.durable, this)
       return
     }
     // A rejected message is acknowledged too, once its dead letter is durable: MQTT 3.1.1 has no
@@ -353,10 +357,16 @@ export class MqttConnection {
     return this.#host.ingress.accept(this.#lane, { ...submission, refusal })
   }
 
-  #owe(kind: Ack['kind'], packetId: number, durable?: Promise<void>): void {
-    const owedSinceMs = this.#host.clock.monotonicMs()
-    this.#acks.owe({ kind, packetId, owedSinceMs }, durable)
-    if (this.#acks.size >= this.#host.limits.inFlightMax) this.#full = true
+  #owe(kind: AckKind, packetId: number, durable?: Promise<void>): void {
+    const { durability, limits } = this.#host
+    this.#acks.owe({
+      kind,
+      packetId,
+      durability: durable === undefined ? undefined : durability.of(durable, this),
+      owedSinceMs: this.#heardAtMs,
+    })
+    if (durable === undefined) this.onDurable()
+    if (this.#acks.size >= limits.inFlightMax) this.#full = true
   }
 
   #waitForRoom(packet: PublishPacket, busy: Readonly<{ retryAfterMs: number }>): void {
@@ -377,7 +387,7 @@ export class MqttConnection {
     this.#will = undefined
     if (will === undefined || reason === 'shutdown' || reason === 'revoked') return
     const acceptance = this.#submit(will, this.#host.clock.nowMs())
-    if (acceptance?.kind === 'taken') this.#acks.watch(acceptance.durable)
+    if (acceptance?.kind === 'taken') this.#host.durability.of(acceptance.durable, this)
   }
 
   #drainThenClose(reason: CloseReason, detail: string): void {

@@ -10,8 +10,9 @@ import type { Service } from '../../platform/lifecycle/service.ts'
 import type { Logger } from '../../platform/observe/logger.ts'
 import type { Metrics } from '../../platform/observe/metrics.ts'
 import type { Ingress } from '../ingress.ts'
-import type { Tally } from '../tally.ts'
+import type { Tally, TallyCell } from '../tally.ts'
 import { type CloseReason, type ConnectionHost, MqttConnection } from './connection.ts'
+import { DurabilityWatch } from './durability-watch.ts'
 import type { MqttLimits } from './mqtt-limits.ts'
 import { CONNACK, type ConnackCode, type ConnectPacket } from './packet.ts'
 import type { MqttSession } from './session.ts'
@@ -30,6 +31,8 @@ export type MqttListenerOptions = Readonly<{
 }>
 
 const SWEEP_INTERVAL_MS = 1000
+/** One latency in this time is measured: a histogram costs as much as decoding a message. */
+const OBSERVE_INTERVAL_MS = 20
 /** Connections the kernel may hold while a reconnect storm is worked off. */
 const BACKLOG = 4096
 
@@ -49,6 +52,7 @@ export class MqttListener implements Service, ConnectionHost {
   readonly directory: DeviceDirectory
   readonly clock: Clock
   readonly limits: MqttLimits
+  readonly durability = new DurabilityWatch()
   readonly #options: MqttListenerOptions
   readonly #server: Server
   readonly #sessions: SessionStore
@@ -56,7 +60,9 @@ export class MqttListener implements Service, ConnectionHost {
   /** The one connection of each identity and client id. */
   readonly #byClient = new Map<string, MqttConnection>()
   readonly #byCredential = new Map<string, Set<MqttConnection>>()
+  readonly #acknowledged: TallyCell
   #toFlush = new Set<MqttConnection>()
+  #observedAtMs = 0
   #sweeper: NodeJS.Timeout | undefined
   #draining = false
   #emptied: (() => void) | undefined
@@ -68,6 +74,7 @@ export class MqttListener implements Service, ConnectionHost {
     this.clock = options.clock
     this.limits = options.limits
     this.#sessions = new SessionStore(options.limits.sessionsMax)
+    this.#acknowledged = options.tally.cell('weir_mqtt_acknowledgements_total')
     this.#server = createServer((socket) => this.#accept(socket))
     this.failure = new Promise((_, reject) => this.#server.on('error', reject))
     this.failure.catch(() => undefined)
@@ -181,17 +188,16 @@ export class MqttListener implements Service, ConnectionHost {
     const connections = this.#toFlush
     this.#toFlush = new Set()
     let oldestMs = Number.POSITIVE_INFINITY
-    let sent = 0
     for (const connection of connections) {
-      const acks = connection.flush()
-      sent += acks.length
-      const [first] = acks
-      if (first !== undefined) oldestMs = Math.min(oldestMs, first.owedSinceMs)
+      const leaving = connection.flush()
+      if (leaving === undefined) continue
+      this.#acknowledged.count += leaving.count
+      oldestMs = Math.min(oldestMs, leaving.oldestMs)
     }
-    if (sent === 0) return
-    this.#options.tally.cell('weir_mqtt_acknowledgements_total').count += sent
-    const oldestS = (this.clock.monotonicMs() - oldestMs) / 1000
-    this.#options.metrics.observe('weir_mqtt_ack_seconds', oldestS)
+    const nowMs = this.clock.monotonicMs()
+    if (oldestMs > nowMs || nowMs - this.#observedAtMs < OBSERVE_INTERVAL_MS) return
+    this.#observedAtMs = nowMs
+    this.#options.metrics.observe('weir_mqtt_ack_seconds', (nowMs - oldestMs) / 1000)
   }
 
   #onRevoked(credential: string): void {

@@ -22,7 +22,7 @@ export const unsuback = (packetId: number): Buffer =>
   Buffer.from([PACKET_TYPE.unsuback << 4, 2, packetId >> 8, packetId & 0xff])
 
 export type AckKind = 'puback' | 'pubrec' | 'pubcomp'
-const ACK_BYTES = 4
+export const ACK_BYTES = 4
 
 /** First bytes of the four-byte acknowledgements. §3.4, §3.5, §3.7 */
 const ACK_FIRST_BYTE: Readonly<Record<AckKind, number>> = {
@@ -31,18 +31,12 @@ const ACK_FIRST_BYTE: Readonly<Record<AckKind, number>> = {
   pubcomp: PACKET_TYPE.pubcomp << 4,
 }
 
-/** One buffer for a run of acknowledgements, so that they leave in one write. */
-export function acknowledgements(acks: readonly Readonly<{ kind: AckKind; packetId: number }>[]) {
-  const bytes = Buffer.allocUnsafe(acks.length * ACK_BYTES)
-  let at = 0
-  for (const { kind, packetId } of acks) {
-    bytes[at] = ACK_FIRST_BYTE[kind]
-    bytes[at + 1] = 2
-    bytes[at + 2] = packetId >> 8
-    bytes[at + 3] = packetId & 0xff
-    at += ACK_BYTES
-  }
-  return bytes
+/** Writes one acknowledgement of ACK_BYTES, so that a run of them can leave as one buffer. */
+export function writeAck(bytes: Buffer, at: number, kind: AckKind, packetId: number): void {
+  bytes[at] = ACK_FIRST_BYTE[kind]
+  bytes[at + 1] = 2
+  bytes[at + 2] = packetId >> 8
+  bytes[at + 3] = packetId & 0xff
 }
 
 /** §2.2.3 */

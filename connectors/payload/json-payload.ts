@@ -53,14 +53,14 @@ type Reading = Readonly<{ ts: number | undefined; values: JsonObject; names: rea
 /** Decodes one payload within the caller's size limit. Total: any bytes get an answer. */
 export function decodeJson(payload: Buffer, times: ReceiveTimes): DecodedPayload {
   if (payload.length === 0) return refused('payload_empty', 'no bytes')
-  if (!isUtf8(payload)) return refused('payload_not_json', 'not UTF-8')
-  const { depth, members } = scanJson(payload)
+  const { depth, members, ascii } = scanJson(payload)
+  if (!ascii && !isUtf8(payload)) return refused('payload_not_json', 'not UTF-8')
   if (depth > JSON_DEPTH_MAX) {
     return refused('payload_too_deep', `nested deeper than ${JSON_DEPTH_MAX} levels`)
   }
   let document: unknown
   try {
-    document = JSON.parse(payload.toString('utf8'))
+    document = JSON.parse(payload.toString(ascii ? 'latin1' : 'utf8'))
   } catch {
     return refused('payload_not_json', 'not JSON by RFC 8259')
   }

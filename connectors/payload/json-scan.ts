@@ -4,7 +4,12 @@
  * JSON.parse silently keeps the last of two equal names, and comparing this count with the parsed
  * one finds that out without a parser of our own.
  */
-export type JsonScan = Readonly<{ depth: number; members: number }>
+export type JsonScan = Readonly<{
+  depth: number
+  members: number
+  /** No byte above 0x7f: such text is valid UTF-8, and one byte a character. */
+  ascii: boolean
+}>
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
@@ -19,10 +24,18 @@ export function scanJson(bytes: Uint8Array): JsonScan {
   let level = 0
   let depth = 0
   let members = 0
+  let bits = 0
   for (let i = 0; i < bytes.length; i++) {
-    switch (bytes[i] ?? 0) {
+    const byte = bytes[i] ?? 0
+    bits |= byte
+    switch (byte) {
       case QUOTE:
-        i = endOfString(bytes, i + 1)
+        for (i++; i < bytes.length; i++) {
+          const inside = bytes[i] ?? 0
+          if (inside === QUOTE) break
+          bits |= inside
+          if (inside === BACKSLASH) bits |= bytes[++i] ?? 0
+        }
         break
       case COLON:
         members++
@@ -38,12 +51,5 @@ export function scanJson(bytes: Uint8Array): JsonScan {
       default:
     }
   }
-  return { depth, members }
-}
-
-/** The index of the quote that closes a string, or the end of the bytes. */
-function endOfString(bytes: Uint8Array, from: number): number {
-  let i = from
-  while (i < bytes.length && bytes[i] !== QUOTE) i += bytes[i] === BACKSLASH ? 2 : 1
-  return i
+  return { depth, members, ascii: bits < 0x80 }
 }

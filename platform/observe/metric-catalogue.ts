@@ -69,7 +69,7 @@ export const METRICS = {
   },
   weir_mqtt_ack_seconds: {
     type: 'histogram',
-    help: 'From a PUBLISH being read to its acknowledgement being written. Sampled: the oldest of each turn.',
+    help: 'From a PUBLISH being read to its acknowledgement being written. Sampled: the oldest of a turn.',
     labels: [],
     buckets: SECONDS,
   },
