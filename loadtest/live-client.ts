@@ -1,6 +1,7 @@
 /** A dashboard's connection to the live feed, as a stranger would write it. */
-import { WebSocket } from 'ws'
 import type { ClientMessage, LiveItem, LiveStream, ServerMessage } from '../api/contract/live.ts'
+import { Failure } from '../platform/failure.ts'
+import { type TextSocket, openTextSocket } from './web-socket.ts'
 
 export type LiveSubscription = Readonly<{
   stream: LiveStream
@@ -11,67 +12,59 @@ export type LiveSubscription = Readonly<{
 
 const ANSWER_MS = 15_000
 
-export class LiveClient {
-  readonly #socket: WebSocket
+/**
+ * Resolves, once the snapshot has come, to what closes the connection. Rejects when the server
+ * refuses or is silent.
+ */
+export async function openLive(
+  api: Readonly<{ url: string; key: string }>,
+  subscription: LiveSubscription,
+): Promise<() => Promise<void>> {
+  let onMessage: (text: string) => void = () => {}
+  let onClosed: (reason: string) => void = () => {}
+  const socket = await openTextSocket(new URL('/v1/live', api.url), {
+    message: (text) => onMessage(text),
+    closed: (reason) => onClosed(reason),
+  })
+  return new Promise((resolve, reject) => {
+    const refuse = (why: string): void => {
+      clearTimeout(silence)
+      void socket.close()
+      reject(new Failure('unavailable', `the live feed: ${why}`))
+    }
+    const silence = setTimeout(() => refuse('no answer'), ANSWER_MS)
+    onClosed = refuse
+    onMessage = (text) => {
+      // The contract of the live feed.
+      const message = JSON.parse(text) as ServerMessage
+      switch (message.type) {
+        case 'hello':
+          return subscribe(socket, subscription)
+        case 'snapshot':
+          clearTimeout(silence)
+          subscription.onItems(message.items, 'snapshot')
+          return resolve(() => socket.close())
+        case 'update':
+          return subscription.onItems(message.items, 'update')
+        case 'error':
+          return refuse(`${message.code}: ${message.detail}`)
+      }
+    }
+    send(socket, { type: 'hello', key: api.key })
+  })
+}
 
-  private constructor(socket: WebSocket) {
-    this.#socket = socket
-  }
+function subscribe(socket: TextSocket, { stream, devices, metrics }: LiveSubscription): void {
+  const [wantedDevices, wantedMetrics] = [[...devices], [...metrics]]
+  send(socket, {
+    type: 'subscribe',
+    id: '1',
+    stream,
+    devices: wantedDevices,
+    metrics: wantedMetrics,
+  })
+}
 
-  /** Resolves once the snapshot has come; rejects when the server refuses or is silent. */
-  static open(
-    api: Readonly<{ url: string; key: string }>,
-    subscription: LiveSubscription,
-  ): Promise<LiveClient> {
-    const socket = new WebSocket(new URL('/v1/live', api.url.replace(/^http/, 'ws')))
-    const client = new LiveClient(socket)
-    return new Promise((resolve, reject) => {
-      const silence = setTimeout(() => {
-        socket.terminate()
-        reject(new Error('the live feed did not answer'))
-      }, ANSWER_MS)
-      socket.on('error', reject)
-      socket.on('close', (code, reason) =>
-        reject(new Error(`closed with ${code} ${reason.toString()}`)),
-      )
-      socket.on('open', () => client.#send({ type: 'hello', key: api.key }))
-      socket.on('message', (data: Buffer) => {
-        // The contract of the live feed.
-        const message = JSON.parse(data.toString()) as ServerMessage
-        switch (message.type) {
-          case 'hello': {
-            const { stream, devices, metrics } = subscription
-            client.#send({
-              type: 'subscribe',
-              id: '1',
-              stream,
-              devices: [...devices],
-              metrics: [...metrics],
-            })
-            return
-          }
-          case 'snapshot':
-            clearTimeout(silence)
-            subscription.onItems(message.items, 'snapshot')
-            return resolve(client)
-          case 'update':
-            return subscription.onItems(message.items, 'update')
-          case 'error':
-            return reject(new Error(`${message.code}: ${message.detail}`))
-        }
-      })
-    })
-  }
-
-  close(): Promise<void> {
-    return new Promise((resolve) => {
-      if (this.#socket.readyState === WebSocket.CLOSED) return resolve()
-      this.#socket.once('close', () => resolve())
-      this.#socket.close()
-    })
-  }
-
-  #send(message: ClientMessage): void {
-    this.#socket.send(JSON.stringify(message))
-  }
+function send(socket: TextSocket, message: ClientMessage): void {
+  socket.send(JSON.stringify(message))
 }

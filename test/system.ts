@@ -11,7 +11,7 @@ import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ApiKeyStore, generateApiKey } from '../devices/api-key-store.ts'
+import { generateApiKey } from '../devices/api-key-store.ts'
 import { rememberedPorts } from '../local/free-port.ts'
 import { systemClock } from '../platform/clock.ts'
 import { Clickhouse } from '../platform/clickhouse/clickhouse.ts'
@@ -57,6 +57,7 @@ const TENANT = 'test'
 const HOST = '127.0.0.1'
 /** Right bank first, so that nothing is produced before somebody counts it. */
 const ROLES: readonly SystemRole[] = ['api', 'pipeline', 'connectors']
+const ADMINS = ['connectorsAdmin', 'pipelineAdmin', 'apiAdmin'] as const
 const READY_MS = 60_000
 const LOG_CHARS = 4000
 
@@ -64,31 +65,21 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   const stack = options.stack ?? (await testStack())
   const folder = mkdtempSync(join(tmpdir(), 'weir-system-'))
   const database = `${stack.namespace}weir`
-  const ports = await rememberedPorts(join(folder, 'ports.json'), HOST, ['api', 'mqtt'])
-  const credentialKey = randomBytes(32).toString('hex')
-  const postgresUrl = databaseUrl(stack.postgres.url, database)
+  const ports = await rememberedPorts(join(folder, 'ports.json'), HOST, ['api', 'mqtt', ...ADMINS])
   const dropDatabases = await createDatabases(stack, database)
   const env = asEnvironment({
-    kafkaBrokers: stack.kafka.brokers.join(','),
-    topicPrefix: stack.namespace,
-    registryUrl: stack.registry.url,
-    schemaIdsFile: join(folder, 'schema-ids.json'),
-    clickhouseUrl: stack.clickhouse.url,
-    clickhouseDatabase: database,
-    postgresUrl,
-    credentialKey,
+    ...serverOptions(stack, { folder, database }),
+    credentialKey: randomBytes(32).toString('hex'),
     apiHost: HOST,
     apiPort: String(ports.api),
     mqttHost: HOST,
     mqttPort: String(ports.mqtt),
-    logLevel: 'info',
-    logFormat: 'text',
     ...options.options,
   })
-  await weir('migrate', env)
-  const apiKey = await createTenant(postgresUrl, credentialKey)
+  const apiKey = generateApiKey()
+  await weir('migrate', { ...env, ...asEnvironment({ tenant: TENANT, apiKey }) })
 
-  const roles = new SupervisedRoles(folder, env)
+  const roles = new SupervisedRoles(folder, env, (role) => ports[`${role}Admin`])
   const stop = async (): Promise<void> => {
     await roles.stop()
     await dropDatabases()
@@ -102,15 +93,19 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   const apiUrl = `http://${HOST}:${ports.api}`
   const mqttUrl = `mqtt://${HOST}:${ports.mqtt}`
   const stackFile = join(folder, 'local.json')
-  const description = {
-    api: { url: apiUrl, key: apiKey },
-    mqtt: { url: mqttUrl },
-    kafka: { ...stack.kafka, topicPrefix: stack.namespace },
-    registry: stack.registry,
-    clickhouse: { ...stack.clickhouse, database },
-    postgres: { url: postgresUrl },
-  }
-  writeFileSync(stackFile, JSON.stringify(description))
+  const admin = ROLES.map((role) => [role, `http://${HOST}:${ports[`${role}Admin`]}`])
+  writeFileSync(
+    stackFile,
+    JSON.stringify({
+      api: { url: apiUrl, key: apiKey },
+      mqtt: { url: mqttUrl },
+      kafka: { ...stack.kafka, topicPrefix: stack.namespace },
+      registry: stack.registry,
+      clickhouse: { ...stack.clickhouse, database },
+      postgres: { url: databaseUrl(stack.postgres.url, database) },
+      admin: Object.fromEntries(admin),
+    }),
+  )
   return {
     stack,
     tenant: TENANT,
@@ -124,6 +119,26 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     restart: (role) => roles.end(role, 'SIGTERM'),
     logOf: (role) => roles.logOf(role),
     stop,
+  }
+}
+
+/** Where the servers are, and the names on them that are this system's own. */
+function serverOptions(
+  stack: TestStack,
+  { folder, database }: Readonly<{ folder: string; database: string }>,
+): Record<string, string> {
+  return {
+    kafkaBrokers: stack.kafka.brokers.join(','),
+    topicPrefix: stack.namespace,
+    topicPartitions: '4',
+    topicReplicas: '1',
+    registryUrl: stack.registry.url,
+    schemaIdsFile: join(folder, 'schema-ids.json'),
+    clickhouseUrl: stack.clickhouse.url,
+    clickhouseDatabase: database,
+    postgresUrl: databaseUrl(stack.postgres.url, database),
+    logLevel: 'info',
+    logFormat: 'text',
   }
 }
 
@@ -155,10 +170,17 @@ class SupervisedRoles {
   readonly #supervisor: Supervisor
   readonly #waiting: { role: string; ready: () => void }[] = []
 
-  constructor(folder: string, env: Readonly<Record<string, string>>) {
+  constructor(
+    folder: string,
+    env: Readonly<Record<string, string>>,
+    adminPort: (role: SystemRole) => number,
+  ) {
     this.#folder = folder
     this.#supervisor = new Supervisor({
-      children: ROLES.map((role) => roleSpec(role, env, this.#logFile(role))),
+      children: ROLES.map((role) => {
+        const own = asEnvironment({ adminPort: String(adminPort(role)) })
+        return roleSpec(role, { ...env, ...own }, this.#logFile(role))
+      }),
       clock: systemClock,
       onEvent: (event) => this.#noticed(event),
     })
@@ -263,19 +285,6 @@ async function createDatabases(stack: TestStack, database: string): Promise<() =
       `DROP DATABASE IF EXISTS ${database}`,
       `DROP DATABASE IF EXISTS ${database} WITH (FORCE)`,
     )
-}
-
-async function createTenant(postgresUrl: string, credentialKey: string): Promise<string> {
-  const postgres = postgresOf(postgresUrl)
-  try {
-    const keys = new ApiKeyStore(postgres, credentialKey)
-    const apiKey = generateApiKey()
-    await keys.ensureTenant(TENANT, 'Test')
-    await keys.ensureApiKey(TENANT, 'test', apiKey)
-    return apiKey
-  } finally {
-    await postgres.drain(1000)
-  }
 }
 
 const postgresOf = (url: string): Postgres =>

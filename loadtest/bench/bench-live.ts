@@ -13,7 +13,7 @@ import { commandWithOptions } from '../command-with-options.ts'
 import { DeviceAccounts } from '../device-accounts.ts'
 import { Fleet } from '../fleet/fleet.ts'
 import { LedgerWriter } from '../ledger.ts'
-import { LiveClient } from '../live-client.ts'
+import { openLive } from '../live-client.ts'
 import { ProgressLine } from '../progress-line.ts'
 import { printJson, printTable, quantile } from '../report.ts'
 import { type StackFile, partOf, readStackFile } from '../stack-file.ts'
@@ -52,7 +52,7 @@ export const benchLiveCommand = commandWithOptions({
     await fleet.connect()
     const delaysMs: number[] = []
     const seen = new Set<string>()
-    const client = await LiveClient.open(partOf(stack, 'api'), {
+    const closeLive = await openLive(partOf(stack, 'api'), {
       stream: 'readings',
       devices: ['*'],
       metrics: ['seq'],
@@ -71,7 +71,7 @@ export const benchLiveCommand = commandWithOptions({
     await fleet.play(new Promise(() => {}))
     const { sent } = await fleet.finish(60_000)
     await sleep(ARRIVAL_MS)
-    await client.close()
+    await closeLive()
     progress.stop()
     const sorted = delaysMs.sort((a, b) => a - b)
     const [p50, p99] = [quantile(sorted, 0.5), quantile(sorted, 0.99)]

@@ -1,0 +1,161 @@
+/** One reading, station by station, through the real roles and servers: docs/WALK.md as a test. */
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import type { LiveItem } from '../../api/contract/live.ts'
+import { DeviceAccounts } from '../../loadtest/device-accounts.ts'
+import { queryRows } from '../../loadtest/clickhouse-query.ts'
+import { openLive } from '../../loadtest/live-client.ts'
+import { MqttClient } from '../../loadtest/mqtt-client.ts'
+import { hostAndPort } from '../../loadtest/stack-file.ts'
+import { systemClock } from '../../platform/clock.ts'
+import { createAvroDecoder } from '../../schemas/avro-codec.ts'
+import { TELEMETRY_SCHEMA, type Telemetry } from '../../schemas/telemetry.ts'
+import { ROLLUPS, TELEMETRY } from '../../schemas/topics.ts'
+import { WINDOW_UPDATE_SCHEMA, type WindowUpdate } from '../../schemas/window-update.ts'
+import { eventually } from '../eventually.ts'
+import { type LoggedValue, readTopic } from '../read-topic.ts'
+import { type System, startSystem } from '../system.ts'
+
+const DEVICE = 'walker'
+const VALUE = 21.5
+
+describe('one reading', () => {
+  let system: System
+  let client: MqttClient
+  const live: LiveItem[] = []
+  let closeLive: () => Promise<void> = async () => {}
+  // A whole number of ms just passed: never ahead of the connector's clock.
+  const at = systemClock.nowMs() - 1000
+
+  before(async () => {
+    system = await startSystem()
+    const api = { url: system.apiUrl, key: system.apiKey }
+    const credentials = await new DeviceAccounts(api, undefined).ensure([
+      { id: DEVICE, name: 'Walker' },
+    ])
+    const { username = '', secret = '' } = credentials.get(DEVICE) ?? {}
+    closeLive = await openLive(api, {
+      stream: 'readings',
+      devices: [DEVICE],
+      metrics: ['*'],
+      onItems: (items) => live.push(...items),
+    })
+    const place = hostAndPort(system.mqttUrl, 1883)
+    client = new MqttClient({ ...place, clientId: 'any', username, password: secret })
+  })
+  after(async () => {
+    await closeLive()
+    await client?.end()
+    await system?.stop()
+  })
+
+  it('is acknowledged by the connector', async () => {
+    assert.equal((await client.connect()).kind, 'connected')
+    await client.publish(
+      't',
+      Buffer.from(JSON.stringify({ ts: at, values: { temperature: VALUE } })),
+    )
+  })
+
+  it('is a record of telemetry.v1 under its device, by the time it is acknowledged', async () => {
+    const decode = decoderOf<Telemetry>(TELEMETRY_SCHEMA)
+    const records = await readTopic(system.stack.kafka.brokers, topic(TELEMETRY.name))
+    const ours = records.filter(({ key }) => key === `${system.tenant}/${DEVICE}`).map(decode)
+    assert.equal(ours.length, 1)
+    const [record] = ours
+    assert.deepEqual([record?.device, record?.protocol, record?.stamped], [DEVICE, 'mqtt', true])
+    // Avro's own classes compare as unequal to plain objects.
+    assert.deepEqual(JSON.parse(JSON.stringify(record?.numbers)), [
+      { metric: 'temperature', t0: at, dt: [0], v: [VALUE] },
+    ])
+    assert.ok(record !== undefined && record.recvTs >= at)
+  })
+
+  it('is a row of samples', async () => {
+    const found = await stored('SELECT toUnixTimestamp64Milli(ts), value FROM samples FINAL')
+    assert.deepEqual(found, [[String(at), VALUE]])
+  })
+
+  for (const [table, windowMs] of [
+    ['rollup_10s', 10_000],
+    ['rollup_1m', 60_000],
+  ] as const) {
+    it(`is counted in ${table}`, async () => {
+      const found = await stored(
+        `SELECT toUnixTimestamp(w), cnt, sum, mn, mx, first, last FROM ${table} FINAL`,
+      )
+      const start = (Math.floor(at / windowMs) * windowMs) / 1000
+      assert.deepEqual(found, [[start, 1, VALUE, VALUE, VALUE, VALUE, VALUE]])
+    })
+  }
+
+  it('is a window update of rollups.v1', async () => {
+    const decode = decoderOf<WindowUpdate>(WINDOW_UPDATE_SCHEMA)
+    const records = await readTopic(system.stack.kafka.brokers, topic(ROLLUPS.name))
+    const windows = records.map(decode).flatMap((update) => update?.windows ?? [])
+    for (const resolutionMs of [10_000, 60_000]) {
+      const window = windows.find((one) => one.resolutionMs === resolutionMs)
+      assert.deepEqual(
+        [window?.metric, window?.count, window?.last, window?.lastTs],
+        ['temperature', 1, VALUE, at],
+      )
+    }
+  })
+
+  it('is in /latest', async () => {
+    const latest = await get(`/v1/devices/${DEVICE}/latest`)
+    assert.deepEqual(latest, { device: DEVICE, values: { temperature: { value: VALUE, at } } })
+  })
+
+  it('is in /readings', async () => {
+    const query = `metric=temperature&from=${at - 1}&to=${at + 1}`
+    const readings = await get(`/v1/devices/${DEVICE}/readings?${query}`)
+    assert.deepEqual(readings, { items: [{ at, value: VALUE }], next: null })
+  })
+
+  it('is in /rollups', async () => {
+    const start = Math.floor(at / 10_000) * 10_000
+    const query = `metric=temperature&from=${start}&to=${start + 10_000}&resolution=10s`
+    const rollups: { items?: Record<string, unknown>[] } = await get(
+      `/v1/devices/${DEVICE}/rollups?${query}`,
+    )
+    const [item] = rollups.items ?? []
+    assert.deepEqual([item?.['start'], item?.['count'], item?.['mean']], [start, 1, VALUE])
+  })
+
+  it('was sent to a subscriber of the live feed', async () => {
+    const item = await eventually('the reading in the live feed', () =>
+      live.find(({ metric }) => metric === 'temperature'),
+    )
+    assert.deepEqual(item, { device: DEVICE, metric: 'temperature', value: VALUE, at })
+  })
+
+  const topic = (name: string): string => `${system.stack.namespace}${name}`
+
+  /** Rows of the one series of this system's tables, as soon as there are any. */
+  const stored = (sql: string) =>
+    eventually(sql, async () => {
+      const place = { url: system.stack.clickhouse.url, database: system.clickhouseDatabase }
+      const rows = await queryRows(place, { sql })
+      return rows.length > 0 ? rows : undefined
+    })
+
+  async function get(path: string): Promise<Record<string, unknown>> {
+    const response = await fetch(new URL(path, system.apiUrl), {
+      headers: { authorization: `Bearer ${system.apiKey}` },
+    })
+    const body = await response.text()
+    assert.equal(response.status, 200, body)
+    return JSON.parse(body)
+  }
+})
+
+/** Decodes a frame whatever its schema id: this test reads what the current schema wrote. */
+function decoderOf<T>(schema: Readonly<Record<string, unknown>>) {
+  return ({ value }: LoggedValue): T | undefined => {
+    const writers = new Map([[value.readUInt32BE(1), schema]])
+    const fetchSchema = () => Promise.resolve(undefined)
+    const decoded = createAvroDecoder<T>({ schema, writers, fetchSchema }).decode(value)
+    return decoded.kind === 'value' ? decoded.value : undefined
+  }
+}
