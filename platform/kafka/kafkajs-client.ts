@@ -9,16 +9,22 @@ import { requireKafkajs } from './kafkajs-replacements.ts'
 
 const CONNECTION_TIMEOUT_MS = 5_000
 const REQUEST_TIMEOUT_MS = 30_000
-/** For connecting and metadata; sending and consuming have loops of their own. */
-const CONNECT_RETRIES = 5
 const RETRY_MS_MIN = 100
-const RETRY_MS_MAX = 5_000
+const RETRY_MS_MAX = 2_000
+
+/**
+ * How often connecting and asking for metadata is repeated. Whoever has a loop of its own wants an
+ * answer soon. A consumer must not get one: kafkajs ends it, and what starts instead is a new
+ * member of the group, which waits until its old self has expired.
+ */
+export const CONNECT_RETRIES = { few: 5, endless: 1_000_000_000 }
 
 /** kafkajs warns of few retries in an idempotent producer; kafkajs-writer.ts has the endless loop. */
 const RETRIES_ARE_OURS = 'Limiting retries for the idempotent producer'
 
 export function createKafkaClient(
   options: Readonly<{ brokers: readonly string[]; clientId: string; logger: Logger }>,
+  retries: number,
 ): Kafka {
   const { Kafka, logLevel } = requireKafkajs()
   const logger = options.logger.with({ part: 'kafka' })
@@ -28,7 +34,7 @@ export function createKafkaClient(
     connectionTimeout: CONNECTION_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
     enforceRequestTimeout: true,
-    retry: { retries: CONNECT_RETRIES, initialRetryTime: RETRY_MS_MIN, maxRetryTime: RETRY_MS_MAX },
+    retry: { retries, initialRetryTime: RETRY_MS_MIN, maxRetryTime: RETRY_MS_MAX },
     logLevel: logLevel.INFO,
     logCreator:
       () =>

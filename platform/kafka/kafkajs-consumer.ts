@@ -10,7 +10,7 @@
  *   - Lost offsets (retention was faster than us) are counted and logged, never skipped silently.
  */
 import { randomUUID } from 'node:crypto'
-import type { Consumer, ConsumerCrashEvent, EachBatchPayload, TopicOffsets } from 'kafkajs'
+import type { Consumer, ConsumerCrashEvent, EachBatchPayload, Kafka, TopicOffsets } from 'kafkajs'
 import { Failure } from '../failure.ts'
 import { KafkaAdmin } from './kafkajs-admin.ts'
 import { KafkaLogBatch } from './kafkajs-batch.ts'
@@ -30,9 +30,10 @@ const SETTINGS = {
   maxBytesPerPartition: 2 * 1024 * 1024,
   metadataMaxAge: 60_000,
   allowAutoTopicCreation: false,
-  retry: { retries: 1_000_000_000, initialRetryTime: 100, maxRetryTime: 5_000 },
+  retry: { retries: 1_000_000_000, initialRetryTime: 100, maxRetryTime: 2_000 },
 }
 
+type ConsumerParts = KafkaParts & Readonly<{ kafkaOfConsumers: Kafka }>
 type Settings = Readonly<{
   name: string
   group: string | undefined
@@ -61,7 +62,7 @@ type CommitNow = EachBatchPayload['commitOffsetsIfNecessary']
 export class KafkaConsumer implements LogConsumer {
   readonly name: string
   readonly failure: Promise<never>
-  readonly #parts: KafkaParts
+  readonly #parts: ConsumerParts
   readonly #settings: Settings
   readonly #group: string
   readonly #admin: KafkaAdmin
@@ -71,7 +72,7 @@ export class KafkaConsumer implements LogConsumer {
   #fail: (reason: unknown) => void = () => undefined
   #drained: Promise<void> | undefined
 
-  constructor(parts: KafkaParts, settings: Settings) {
+  constructor(parts: ConsumerParts, settings: Settings) {
     this.name = settings.name
     this.#parts = parts
     this.#settings = settings
@@ -85,9 +86,10 @@ export class KafkaConsumer implements LogConsumer {
 
   async start(): Promise<void> {
     const { topics } = this.#settings
+    // The admin's answer comes first: it says that no Kafka answers, where the consumer would wait.
     let partitions = 0
     for (const topic of topics) partitions += await this.#admin.partitionCount(topic)
-    const consumer = this.#parts.kafka.consumer({ ...SETTINGS, groupId: this.#group })
+    const consumer = this.#parts.kafkaOfConsumers.consumer({ ...SETTINGS, groupId: this.#group })
     this.#consumer = consumer
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => this.#joined(payload.memberAssignment))
     consumer.on(consumer.events.CRASH, (event) => this.#crashed(event))

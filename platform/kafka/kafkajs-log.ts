@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts'
 import type { Logger } from '../observe/logger.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import { KafkaAdmin } from './kafkajs-admin.ts'
-import { createKafkaClient } from './kafkajs-client.ts'
+import { CONNECT_RETRIES, createKafkaClient } from './kafkajs-client.ts'
 import { KafkaConsumer } from './kafkajs-consumer.ts'
 import { KafkaWriter } from './kafkajs-writer.ts'
 import type { Log } from './log.ts'
@@ -17,10 +17,11 @@ export function createKafkaLog(
     clock: Clock
   }>,
 ): Log {
-  const parts = { ...options, kafka: createKafkaClient(options) }
+  const parts = { ...options, kafka: createKafkaClient(options, CONNECT_RETRIES.few) }
+  const kafkaOfConsumers = createKafkaClient(options, CONNECT_RETRIES.endless)
   return {
     writer: (settings) => new KafkaWriter(parts, settings),
-    consumer: (settings) => new KafkaConsumer(parts, settings),
+    consumer: (settings) => new KafkaConsumer({ ...parts, kafkaOfConsumers }, settings),
     admin: () => new KafkaAdmin(parts),
   }
 }

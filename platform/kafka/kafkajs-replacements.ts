@@ -1,5 +1,5 @@
 /**
- * Five parts of kafkajs 2.2.4 that cost too much or wait too long, replaced before the package is
+ * Parts of kafkajs 2.2.4 that cost too much, wait too long or break off, replaced before the package is
  * first required. Its package has no `exports` map, so a deep require and the require cache reach
  * them; the version is pinned, and kafkajs-replacements.test.ts holds each part to real bytes.
  *
@@ -11,8 +11,12 @@
  *                           Sequence numbers are per partition, and PartitionedWriter already
  *                           keeps one request per partition in flight, so the lock guards nothing
  *   record batch decoder    one object per batch, and the checksum that kafkajs never looks at
+ *   Connection.connect      the stock one opens a socket per caller that finds none; the spare ones
+ *                           end the live one when the broker closes them as idle
+ *   BrokerPool.removeBroker the stock one forgets even the only broker, after which a consumer
+ *                           starts anew as a new member, and waits for its old self to expire
  *
- * Each falls back to the stock code for anything but our own packed batches.
+ * The encoder falls back to the stock code for anything but our own packed batches.
  */
 import { createRequire } from 'node:module'
 import type * as Kafkajs from 'kafkajs'
@@ -88,6 +92,8 @@ function install(): typeof Kafkajs {
   replace('producer/eosManager', withoutBrokerLock)
   replace('protocol/recordBatch/v0/decoder', () => decodeBatch)
   replaceTimer()
+  connectOnce()
+  keepLastBroker()
   return require('kafkajs') as typeof Kafkajs
 }
 
@@ -168,6 +174,37 @@ function replaceTimer(): void {
       this.throttleCheckTimeoutId = null
       this.checkPendingRequests()
     }, delayMs)
+  }
+}
+
+type Connecting = { connect: (this: Connecting) => Promise<unknown> }
+
+function connectOnce(): void {
+  const { prototype } = require('kafkajs/src/network/connection') as { prototype: Connecting }
+  const stock = prototype.connect
+  const underWay = new WeakMap<Connecting, Promise<unknown>>()
+  prototype.connect = function () {
+    let connecting = underWay.get(this)
+    if (connecting === undefined) {
+      connecting = stock.call(this).finally(() => underWay.delete(this))
+      underWay.set(this, connecting)
+    }
+    return connecting
+  }
+}
+
+type BrokerPool = {
+  brokers: Readonly<Record<string, unknown>>
+  metadataExpireAt: number | null
+  removeBroker: (this: BrokerPool, address: unknown) => void
+}
+
+function keepLastBroker(): void {
+  const { prototype } = require('kafkajs/src/cluster/brokerPool') as { prototype: BrokerPool }
+  const stock = prototype.removeBroker
+  prototype.removeBroker = function (address) {
+    if (Object.keys(this.brokers).length > 1) return stock.call(this, address)
+    this.metadataExpireAt = null // As the stock one does: ask anew before the next use.
   }
 }
 
