@@ -4,13 +4,22 @@ import { envName } from '../platform/config/option-names.ts'
 import type { OptionTable } from '../platform/config/options.ts'
 import {
   CLICKHOUSE_OPTIONS,
+  CREDENTIAL_OPTIONS,
   KAFKA_OPTIONS,
   POSTGRES_OPTIONS,
   PROCESS_OPTIONS,
 } from '../platform/config/shared-options.ts'
 import { METRICS } from '../platform/observe/metric-catalogue.ts'
 
-export type OptionSection = Readonly<{ name: string; summary: string; options: OptionTable }>
+export type OptionSection = Readonly<{
+  name: string
+  /** How it is started, if not as `weir name`. */
+  title?: string
+  summary: string
+  options: OptionTable
+  /** Run by run-role.ts, which adds the options of every role. */
+  isRole: boolean
+}>
 
 /** The role tables, imported here so that whoever generates documents need not know them. */
 export async function optionSections(): Promise<readonly OptionSection[]> {
@@ -18,14 +27,29 @@ export async function optionSections(): Promise<readonly OptionSection[]> {
   const { pipelineRole } = await import('../pipeline/main.ts')
   const { apiRole } = await import('../api/main.ts')
   const { upRole } = await import('../cli/up.ts')
-  return [connectorsRole, pipelineRole, apiRole, upRole]
+  const { MIGRATE_OPTIONS, migrateCommand } = await import('../cli/migrate.ts')
+  const { LOCAL_OPTIONS } = await import('../local/local-options.ts')
+  const roles = [connectorsRole, pipelineRole, apiRole, upRole]
+  return [
+    ...roles.map((role) => ({ ...role, isRole: true })),
+    { ...migrateCommand, options: MIGRATE_OPTIONS, isRole: false },
+    {
+      name: 'start',
+      title: 'npm start',
+      summary: 'The whole system on this machine: `npm start -- --option value`.',
+      options: LOCAL_OPTIONS,
+      isRole: false,
+    },
+  ]
 }
 
+/** The first group is every role's; the others are taken by whoever spreads them. */
 const SHARED_GROUPS: readonly (readonly [string, OptionTable])[] = [
   ['Every role', PROCESS_OPTIONS],
   ['Kafka and the schema registry', KAFKA_OPTIONS],
   ['ClickHouse', CLICKHOUSE_OPTIONS],
   ['Postgres', POSTGRES_OPTIONS],
+  ['Secrets', CREDENTIAL_OPTIONS],
 ]
 
 export function configDocument(sections: readonly OptionSection[]): string {
@@ -41,31 +65,35 @@ export function configDocument(sections: readonly OptionSection[]): string {
   ]
   for (const [title, options] of SHARED_GROUPS)
     lines.push('', `### ${title}`, '', ...table(options))
-  for (const { name, summary, options } of sections) {
+  for (const { name, title = `weir ${name}`, summary, options, isRole } of sections) {
     const own = Object.entries(options).filter(([key, spec]) => shared.get(key) !== spec)
-    const taken = SHARED_GROUPS.filter(([, group]) =>
-      Object.keys(group).every((key) => key in options),
+    const taken = SHARED_GROUPS.slice(1).filter(([, group]) =>
+      Object.entries(group).some(([key, spec]) => options[key] === spec),
     )
-    const also = ['Every role', ...taken.map(([title]) => title)]
-    lines.push('', `## weir ${name}`, '', summary, '')
-    lines.push(`Shared: ${[...new Set(also)].join('; ')}.`)
-    if (own.length > 0) lines.push('', ...table(Object.fromEntries(own)))
+    const also = [...(isRole ? ['Every role'] : []), ...taken.map(([title]) => title)]
+    lines.push('', `## ${title}`, '', summary, '')
+    if (also.length > 0) lines.push(`Shared: ${also.join('; ')}.`, '')
+    if (own.length > 0) lines.push(...table(Object.fromEntries(own)))
   }
   return `${lines.join('\n')}\n`
 }
 
 function table(options: OptionTable): readonly string[] {
   const rows = Object.entries(options).map(([name, spec]) => {
-    const flag = flagWithValue(name, spec).replaceAll('|', '\\|')
-    return `| \`${flag}\` | \`${envName(name)}\` | ${describeDefault(spec)} | ${spec.doc} |`
+    const flag = cell(flagWithValue(name, spec))
+    return `| \`${flag}\` | \`${envName(name)}\` | ${cell(describeDefault(spec))} | ${cell(spec.doc)} |`
   })
   return ['| flag | environment | default and bounds | what it is |', '|---|---|---|---|', ...rows]
+}
+
+function cell(text: string): string {
+  return text.replaceAll('|', '\\|')
 }
 
 export function metricDocument(): string {
   const rows = Object.entries(METRICS).map(([name, { type, labels, help }]) => {
     const labelled = labels.map((label) => `\`${label}\``).join(', ')
-    return `| \`${name}\` | ${type} | ${labelled} | ${help} |`
+    return `| \`${name}\` | ${type} | ${labelled} | ${cell(help)} |`
   })
   return [
     '# Metrics',

@@ -37,7 +37,7 @@ export function describeDefault(spec: OptionSpec): string {
     case 'integer':
       return `Default ${spec.default}, ${boundsOf(spec)}.`
     case 'list':
-      return `Default ${spec.default.join(',')}.`
+      return spec.default.length === 0 ? 'Default empty.' : `Default ${spec.default.join(',')}.`
     case 'switch':
       return `Default ${spec.default ? 'on' : 'off'}.`
     case 'choice':
