@@ -16,7 +16,8 @@ export type ChartProps = {
   columns: Columns
   gaps: readonly Range[]
   range: Range
-  stepped: boolean
+  /** Drawn as steps between the words false and true. */
+  boolean: boolean
   onRange: (range: Range) => void
   onReset: () => void
   /** The time under the pointer, or undefined when it left. */
@@ -48,7 +49,7 @@ export function TimeChart(props: ChartProps) {
       () => made.destroy(),
     ]
     return () => stops.forEach((stop) => stop())
-  }, [props.stepped])
+  }, [props.boolean])
 
   useEffect(() => {
     const { columns, range } = props
@@ -96,8 +97,8 @@ function sizeOf(element: HTMLElement): { width: number; height: number } {
 }
 
 function optionsFor(latest: Latest, size: { width: number; height: number }): uPlot.Options {
-  const { stepped, range } = latest.current
-  const paths = stepped ? uPlot.paths.stepped?.({ align: 1 }) : undefined
+  const { boolean, range } = latest.current
+  const paths = boolean ? uPlot.paths.stepped?.({ align: 1 }) : undefined
   const edge: uPlot.Series = { width: 0, points: { show: false }, ...(paths ? { paths } : {}) }
   return {
     ...size,
@@ -114,8 +115,11 @@ function optionsFor(latest: Latest, size: { width: number; height: number }): uP
         },
       },
     },
-    scales: { x: { time: true, min: range.fromMs, max: range.toMs }, y: { range: yRange } },
-    axes: [timeAxis(), valueAxis()],
+    scales: {
+      x: { time: true, min: range.fromMs, max: range.toMs },
+      y: { range: boolean ? [-0.15, 1.15] : yRange },
+    },
+    axes: [timeAxis(), boolean ? booleanAxis() : valueAxis()],
     series: [
       {},
       {
@@ -151,6 +155,10 @@ function valueAxis(): uPlot.Axis {
     size: (_u, values) => 22 + 7 * Math.max(3, ...(values ?? []).map((text) => text.length)),
     values: (_u, splits) => splits.map((value) => numberWords(value)),
   }
+}
+
+function booleanAxis(): uPlot.Axis {
+  return { ...axisColours(), size: 48, splits: [0, 1], values: ['false', 'true'] }
 }
 
 function axisColours(): uPlot.Axis {

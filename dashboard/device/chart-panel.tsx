@@ -104,11 +104,17 @@ function ChartBody({ shown, range, route, latest, onRange, onReset }: BodyProps)
   const visible = points.filter(
     ({ start }) => start + grainWidthMs(grain) > range.fromMs && start < range.toMs,
   )
-  const text = typeof latest?.value === 'string'
+  const kind = typeof latest?.value
   return (
     <>
-      <Readout points={visible} gaps={seen} grain={grain} atMs={hoverMs} />
-      {text ? (
+      <Readout
+        points={visible}
+        gaps={seen}
+        grain={grain}
+        boolean={kind === 'boolean'}
+        atMs={hoverMs}
+      />
+      {kind === 'string' ? (
         <TextRuns points={visible} />
       ) : (
         <TimeChart
@@ -116,7 +122,7 @@ function ChartBody({ shown, range, route, latest, onRange, onReset }: BodyProps)
           columns={columns}
           gaps={gaps}
           range={range}
-          stepped={typeof latest?.value === 'boolean'}
+          boolean={kind === 'boolean'}
           onRange={onRange}
           onReset={onReset}
           onHover={setHoverMs}

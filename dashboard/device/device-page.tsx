@@ -12,7 +12,7 @@ import { ProblemNotice, type Trouble } from '../say/problem-notice.tsx'
 import { PulseMark } from '../say/pulse-mark.tsx'
 import { pulseOf } from '../say/words.ts'
 import { useNow } from '../shell/clock-tick.ts'
-import { useFeedState } from '../shell/feed-state.tsx'
+import { useReconnects } from '../shell/feed-state.tsx'
 import type { Go } from '../shell/navigation.ts'
 import { ChartPanel } from './chart-panel.tsx'
 import { LastValues } from './last-values.tsx'
@@ -27,7 +27,7 @@ type Found =
   | { kind: 'ready'; device: Device }
 
 export function DevicePage({ route, go, api, feed }: PageProps) {
-  const connected = useFeedState(feed).kind === 'live'
+  const reconnects = useReconnects(feed)
   const store = useLatest(feed, [route.device])
   const values = store.latest.get(route.device)
   const [found, setFound] = useState<Found>({ kind: 'loading' })
@@ -50,7 +50,7 @@ export function DevicePage({ route, go, api, feed }: PageProps) {
     return () => {
       current = false
     }
-  }, [api, route.device, connected, turn])
+  }, [api, route.device, reconnects, turn])
   useEffect(() => {
     document.title = `${route.device} · Weir`
   }, [route.device])

@@ -9,7 +9,7 @@ import { csvOf, csvTime } from '../say/csv.ts'
 import { Clock } from '../say/moment.tsx'
 import { decimalsOf, fixed } from '../say/words.ts'
 import { useNow } from '../shell/clock-tick.ts'
-import { useFeedState } from '../shell/feed-state.tsx'
+import { useReconnects } from '../shell/feed-state.tsx'
 import type { DeviceRoute } from './device-page.tsx'
 
 const SPAN_MS = 15 * 60_000
@@ -28,8 +28,8 @@ type PanelProps = {
 
 export function ReadingsPanel({ route, api, feed, latest }: PanelProps) {
   const { device, metric } = route
-  const connected = useFeedState(feed).kind === 'live'
-  const readings = useReadings({ api, device, metric, latest, connected })
+  const reconnects = useReconnects(feed)
+  const readings = useReadings({ api, device, metric, latest, reconnects })
   const now = useNow(60_000)
   const rows = readings.slice(-ROWS_SHOWN).toReversed()
   const decimals = decimalsOf(rows.map(({ value }) => value))
@@ -90,14 +90,14 @@ type ReadingsOptions = {
   device: string
   metric: string
   latest: LatestValue | undefined
-  connected: boolean
+  reconnects: number
 }
 
 /**
  * The live feed may skip steps for a slow reader, so the table is fetched and the newest value only
  * put on top of it: what the feed left out arrives with the next fetch.
  */
-function useReadings({ api, device, metric, latest, connected }: ReadingsOptions): Reading[] {
+function useReadings({ api, device, metric, latest, reconnects }: ReadingsOptions): Reading[] {
   const [fetched, setFetched] = useState<Reading[]>([])
   useEffect(() => {
     const stop = new AbortController()
@@ -111,7 +111,7 @@ function useReadings({ api, device, metric, latest, connected }: ReadingsOptions
       clearInterval(timer)
       stop.abort()
     }
-  }, [api, device, metric, connected])
+  }, [api, device, metric, reconnects])
   useEffect(() => {
     if (latest === undefined) return
     setFetched((known) => ((known.at(-1)?.at ?? 0) < latest.at ? [...known, latest] : known))

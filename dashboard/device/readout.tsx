@@ -1,12 +1,6 @@
 /** The numbers under the pointer, or of the newest window; its place never moves. */
-import {
-  numberWords,
-  rangeWords,
-  clockWords,
-  utcWords,
-  lengthWords,
-  valueWords,
-} from '../say/words.ts'
+import { numberWords, shortRangeWords, utcWords, lengthWords, valueWords } from '../say/words.ts'
+import { useNow } from '../shell/clock-tick.ts'
 import type { Point } from '../series/point-series.ts'
 import { type Grain, grainWidthMs, type Range } from '../series/span.ts'
 
@@ -14,15 +8,17 @@ type ReadoutProps = {
   points: readonly Point[]
   gaps: readonly Range[]
   grain: Grain
+  boolean: boolean
   atMs: number | undefined
 }
 
-export function Readout({ points, gaps, grain, atMs }: ReadoutProps) {
+export function Readout({ points, gaps, grain, boolean, atMs }: ReadoutProps) {
+  const now = useNow(60_000)
   const gap = atMs === undefined ? undefined : gaps.find((g) => g.fromMs <= atMs && atMs < g.toMs)
   if (gap !== undefined) {
     return (
       <p class="readout">
-        <span>{rangeWords(gap.fromMs, gap.toMs)}</span>
+        <span title={utcWords(gap.fromMs)}>{shortRangeWords(gap.fromMs, gap.toMs, now)}</span>
         <strong>no readings for {lengthWords(gap.toMs - gap.fromMs)}</strong>
       </p>
     )
@@ -30,25 +26,32 @@ export function Readout({ points, gaps, grain, atMs }: ReadoutProps) {
   const widthMs = grainWidthMs(grain)
   const point = atMs === undefined ? points.at(-1) : nearest(points, atMs - widthMs / 2)
   if (point === undefined) return <p class="readout muted">no data</p>
-  const { start, mean, min, max, count, last, final } = point
-  const when = widthMs === 0 ? clockWords(start) : rangeWords(start, start + widthMs)
+  const { start, final } = point
   return (
     <p class="readout">
-      <span title={utcWords(start)}>{when}</span>
-      {mean === null ? <Pair name="last" text={valueWords(last)} /> : null}
-      {mean === null ? null : (
-        <Pair name={widthMs === 0 ? 'value' : 'mean'} text={numberWords(mean)} />
-      )}
-      {mean === null || widthMs === 0 ? null : (
-        <>
-          <Pair name="min" text={numberWords(min)} />
-          <Pair name="max" text={numberWords(max)} />
-        </>
-      )}
-      {widthMs === 0 ? null : <Pair name="count" text={String(count)} />}
+      <span title={utcWords(start)}>{shortRangeWords(start, start + widthMs, now)}</span>
+      {pairsOf(point, widthMs, boolean).map(([name, text]) => (
+        <Pair key={name} name={name} text={text} />
+      ))}
       {final ? null : <span class="muted">still open</span>}
     </p>
   )
+}
+
+/** What is worth saying of a window, or of a single reading, by the type of its values. */
+function pairsOf(point: Point, widthMs: number, boolean: boolean): [string, string][] {
+  const { mean, min, max, count, last } = point
+  const size: [string, string][] = widthMs === 0 ? [] : [['count', String(count)]]
+  if (mean === null) return [['last', valueWords(last)], ...size]
+  if (boolean && widthMs === 0) return [['value', String(mean === 1)]]
+  if (boolean) return [['true', `${numberWords(Math.round(mean * 1000) / 10)} %`], ...size]
+  if (widthMs === 0) return [['value', numberWords(mean)]]
+  return [
+    ['mean', numberWords(mean)],
+    ['min', numberWords(min)],
+    ['max', numberWords(max)],
+    ...size,
+  ]
 }
 
 function Pair({ name, text }: { name: string; text: string }) {

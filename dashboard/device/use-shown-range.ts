@@ -17,8 +17,8 @@ export function useShownRange({ api, device, metric, view }: RangeOptions): Rang
   const firstMs = useFirstMs({ api, device, metric, wanted: view.span === 'all' })
   if (view.kind === 'fixed') return view
   const lengthMs = spanLengthMs(view.span) ?? Math.max(ALL_AT_LEAST_MS, now - firstMs)
-  // Whole steps of a thousandth: a month does not need to be drawn again every second.
-  const stepMs = Math.max(1000, Math.round(lengthMs / 1000))
+  // Whole steps, a thousandth or a minute: a month does not need to be drawn again every second.
+  const stepMs = Math.min(60_000, Math.max(1000, Math.round(lengthMs / 1000)))
   const toMs = Math.ceil(now / stepMs) * stepMs
   return { fromMs: toMs - lengthMs, toMs }
 }

@@ -11,12 +11,15 @@ import { CopyButton } from '../say/copy-button.tsx'
 import { csvOf, csvTime } from '../say/csv.ts'
 import { ProblemNotice, type Trouble } from '../say/problem-notice.tsx'
 import { useNow } from '../shell/clock-tick.ts'
-import { useFeedState } from '../shell/feed-state.tsx'
+import { useReconnects } from '../shell/feed-state.tsx'
 import type { Go } from '../shell/navigation.ts'
 import { DeviceRow } from './device-row.tsx'
 import { SearchField } from './search-field.tsx'
 
 const PAGE_DEVICES = 50
+const AGAIN_MS = 15_000
+/** Somebody is waiting for a first device to appear. */
+const AGAIN_EMPTY_MS = 3000
 
 type FleetRoute = Extract<Route, { page: 'fleet' }>
 type FleetProps = { route: FleetRoute; go: Go; api: ApiClient; feed: LiveFeed }
@@ -26,7 +29,7 @@ type Listing =
   | { kind: 'ready'; list: DeviceList; query: string }
 
 export function FleetPage({ route, go, api, feed }: FleetProps) {
-  const [listing, retry] = useListing(api, route, useFeedState(feed).kind === 'live')
+  const [listing, retry] = useListing(api, route, useReconnects(feed))
   const list = listing.kind === 'ready' ? listing.list : undefined
   const store = useLatest(feed, list?.items.map(({ id }) => id) ?? [])
   useEffect(() => {
@@ -162,8 +165,8 @@ function Skeleton() {
   )
 }
 
-/** Read again on every reconnect; an empty fleet looks again every few seconds for its first. */
-function useListing(api: ApiClient, route: FleetRoute, connected: boolean): [Listing, () => void] {
+/** Read again on every reconnect and from time to time: the feed does not tell of new devices. */
+function useListing(api: ApiClient, route: FleetRoute, reconnects: number): [Listing, () => void] {
   const [listing, setListing] = useState<Listing>({ kind: 'loading' })
   const [turn, setTurn] = useState(0)
   const again = () => setTurn((n) => n + 1)
@@ -183,11 +186,10 @@ function useListing(api: ApiClient, route: FleetRoute, connected: boolean): [Lis
     return () => {
       current = false
     }
-  }, [api, route.query, route.cursor, turn, connected])
+  }, [api, route.query, route.cursor, turn, reconnects])
   const empty = listing.kind === 'ready' && listing.list.items.length === 0
   useEffect(() => {
-    if (!empty) return undefined
-    const timer = setInterval(again, 3000)
+    const timer = setInterval(again, empty ? AGAIN_EMPTY_MS : AGAIN_MS)
     return () => clearInterval(timer)
   }, [empty])
   return [listing, again]

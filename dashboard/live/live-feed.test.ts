@@ -3,6 +3,8 @@ import { test, type TestContext } from 'node:test'
 import { connectTo, type FeedServer, startFeedServer } from '../testing/feed-server.ts'
 import { type FeedEvent, type FeedState, LiveFeed, type LiveFeedOptions } from './live-feed.ts'
 
+/** A wait for something that never comes is a failed test, not a stuck one. */
+const LIMIT = { timeout: 20_000 }
 const READING = { device: 'd', metric: 'm', value: 1, at: 1000 }
 const INTEREST = { stream: 'readings', devices: ['d'], metrics: ['*'] } as const
 
@@ -51,35 +53,43 @@ function listen(feed: LiveFeed): (kind: FeedEvent['kind']) => Promise<FeedEvent>
 
 const subscribed = async (server: FeedServer) => (await server.said('subscribe')).id
 
-test('the key goes in the first message, then snapshot and updates arrive', async (context) => {
-  const { server, feed } = await start(context)
-  server.snapshot = () => [READING]
-  const next = listen(feed)
-  feed.start()
-  assert.deepEqual(await server.said('hello'), { type: 'hello', key: 'good' })
-  const id = await subscribed(server)
-  assert.deepEqual(await next('snapshot'), { kind: 'snapshot', items: [READING] })
-  server.say({ type: 'update', id, cursor: '1', items: [{ ...READING, at: 2000 }] })
-  assert.deepEqual(await next('update'), { kind: 'update', items: [{ ...READING, at: 2000 }] })
-})
+test(
+  'the key goes in the first message, then snapshot and updates arrive',
+  LIMIT,
+  async (context) => {
+    const { server, feed } = await start(context)
+    server.snapshot = () => [READING]
+    const next = listen(feed)
+    feed.start()
+    assert.deepEqual(await server.said('hello'), { type: 'hello', key: 'good' })
+    const id = await subscribed(server)
+    assert.deepEqual(await next('snapshot'), { kind: 'snapshot', items: [READING] })
+    server.say({ type: 'update', id, cursor: '1', items: [{ ...READING, at: 2000 }] })
+    assert.deepEqual(await next('update'), { kind: 'update', items: [{ ...READING, at: 2000 }] })
+  },
+)
 
-test('after a cut it comes back by itself with every subscription and a snapshot', async (context) => {
-  const { server, feed } = await start(context)
-  const next = listen(feed)
-  feed.start()
-  const first = await subscribed(server)
-  await next('snapshot')
-  const waiting = becomes(feed, 'waiting')
-  server.cut()
-  await waiting
-  assert.ok(feed.state.kind === 'waiting' && feed.state.retryAtMs > feed.state.lostAtMs)
-  server.snapshot = () => [READING]
-  const second = await subscribed(server)
-  assert.notEqual(second, first)
-  assert.deepEqual(await next('snapshot'), { kind: 'snapshot', items: [READING] })
-})
+test(
+  'after a cut it comes back by itself with every subscription and a snapshot',
+  LIMIT,
+  async (context) => {
+    const { server, feed } = await start(context)
+    const next = listen(feed)
+    feed.start()
+    const first = await subscribed(server)
+    await next('snapshot')
+    const waiting = becomes(feed, 'waiting')
+    server.cut()
+    await waiting
+    assert.ok(feed.state.kind === 'waiting' && feed.state.retryAtMs > feed.state.lostAtMs)
+    server.snapshot = () => [READING]
+    const second = await subscribed(server)
+    assert.notEqual(second, first)
+    assert.deepEqual(await next('snapshot'), { kind: 'snapshot', items: [READING] })
+  },
+)
 
-test('"try now" does not wait for the countdown', async (context) => {
+test('"try now" does not wait for the countdown', LIMIT, async (context) => {
   const { server, feed } = await start(context)
   feed.start()
   await becomes(feed, 'live')
@@ -91,7 +101,7 @@ test('"try now" does not wait for the countdown', async (context) => {
   await becomes(feed, 'live')
 })
 
-test('a wrong key is said as refused and not tried again', async (context) => {
+test('a wrong key is said as refused and not tried again', LIMIT, async (context) => {
   const { server, feed } = await start(context, { key: 'bad' })
   feed.start()
   await becomes(feed, 'refused')
@@ -100,7 +110,7 @@ test('a wrong key is said as refused and not tried again', async (context) => {
   await server.said('hello')
 })
 
-test('a subscription that the server refuses tells its listener', async (context) => {
+test('a subscription that the server refuses tells its listener', LIMIT, async (context) => {
   const { server, feed } = await start(context)
   server.snapshot = undefined
   const next = listen(feed)
@@ -111,20 +121,24 @@ test('a subscription that the server refuses tells its listener', async (context
   assert.equal(feed.state.kind, 'live')
 })
 
-test('a silent connection is asked for life, and given up when none comes', async (context) => {
-  const { server, feed } = await start(context, { silenceMs: 10, answerMs: 200 })
-  const next = listen(feed)
-  feed.start()
-  await subscribed(server)
-  await next('snapshot')
-  await subscribed(server)
-  await next('snapshot')
-  assert.equal(feed.state.kind, 'live')
-  server.snapshot = undefined
-  await becomes(feed, 'waiting')
-})
+test(
+  'a silent connection is asked for life, and given up when none comes',
+  LIMIT,
+  async (context) => {
+    const { server, feed } = await start(context, { silenceMs: 10, answerMs: 200 })
+    const next = listen(feed)
+    feed.start()
+    await subscribed(server)
+    await next('snapshot')
+    await subscribed(server)
+    await next('snapshot')
+    assert.equal(feed.state.kind, 'live')
+    server.snapshot = undefined
+    await becomes(feed, 'waiting')
+  },
+)
 
-test('an ended subscription hears nothing and the server is told', async (context) => {
+test('an ended subscription hears nothing and the server is told', LIMIT, async (context) => {
   const { server, feed } = await start(context)
   let events = 0
   const end = feed.subscribe(INTEREST, () => events++)

@@ -8,16 +8,12 @@ export type LatestStore = { latest: LatestByDevice; hear: (items: readonly Readi
 
 export function useLatest(feed: LiveFeed, devices: readonly string[]): LatestStore {
   const [latest, setLatest] = useState<LatestByDevice>(new Map())
-  const waiting = useRef<ReadingItem[]>([])
+  // Merged at once and drawn later: a hidden tab draws no frames, and must not pile up readings.
+  const truth = useRef<LatestByDevice>(latest)
   const hear = useCallback((items: readonly ReadingItem[]) => {
-    const first = waiting.current.length === 0
-    for (const item of items) waiting.current.push(item)
-    if (!first || items.length === 0) return
-    requestAnimationFrame(() => {
-      const heard = waiting.current
-      waiting.current = []
-      setLatest((known) => mergeLatest(known, heard))
-    })
+    const drawn = truth.current
+    truth.current = mergeLatest(drawn, items)
+    if (truth.current !== drawn) requestAnimationFrame(() => setLatest(truth.current))
   }, [])
   const wanted = devices.join('\n')
   useEffect(() => {

@@ -83,6 +83,16 @@ export function rangeWords(fromMs: number, toMs: number): string {
   return `${momentWords(fromMs)} – ${sameDay ? clockWords(toMs) : momentWords(toMs)}`
 }
 
+/** The same, without the day where that is today; one moment where both ends are the same. */
+export function shortRangeWords(fromMs: number, toMs: number, nowMs: number): string {
+  const today = dayFormat.format(nowMs)
+  const recent = Math.abs(nowMs - fromMs) < 2 * DAY_MS
+  if (!recent || dayFormat.format(fromMs) !== today || dayFormat.format(toMs) !== today) {
+    return fromMs === toMs ? momentWords(fromMs) : rangeWords(fromMs, toMs)
+  }
+  return fromMs === toMs ? clockWords(fromMs) : `${clockWords(fromMs)} – ${clockWords(toMs)}`
+}
+
 /** Tick labels of a time axis: as fine as the distance between two ticks needs. */
 export function tickWords(ms: number, stepMs: number): string {
   if (stepMs >= 300 * DAY_MS) return String(new Date(ms).getFullYear())

@@ -7,6 +7,8 @@ import { connectTo, startFeedServer } from '../testing/feed-server.ts'
 import { ChartSeries } from './chart-series.ts'
 import { pointOfReading } from './point-series.ts'
 
+/** A wait for something that never comes is a failed test, not a stuck one. */
+const LIMIT = { timeout: 20_000 }
 const NOW_MS = 1_000_000
 const RANGE = { fromMs: 0, toMs: NOW_MS }
 
@@ -61,27 +63,31 @@ async function start(context: TestContext) {
   return { server, feed, series, store, until, starts, broken }
 }
 
-test('what was stored while disconnected closes the hole, corrections included', async (context) => {
-  const { server, feed, series, store, until, starts } = await start(context)
-  store(rollup(0, 1), rollup(10_000, 1))
-  feed.start()
-  series.show(RANGE, '10s')
-  const { id } = await server.said('subscribe')
-  await until(() => starts().length === 2)
-  server.say({ type: 'update', id, cursor: '1', items: [item(20_000, 1)] })
-  await until(() => starts().length === 3)
+test(
+  'what was stored while disconnected closes the hole, corrections included',
+  LIMIT,
+  async (context) => {
+    const { server, feed, series, store, until, starts } = await start(context)
+    store(rollup(0, 1), rollup(10_000, 1))
+    feed.start()
+    series.show(RANGE, '10s')
+    const { id } = await server.said('subscribe')
+    await until(() => starts().length === 2)
+    server.say({ type: 'update', id, cursor: '1', items: [item(20_000, 1)] })
+    await until(() => starts().length === 3)
 
-  server.cut()
-  // Nobody hears these: two windows pass and an old one is corrected.
-  store(rollup(20_000, 2), rollup(30_000, 1), rollup(40_000, 1), rollup(0, 9))
-  feed.retryNow()
-  await until(() => starts().length === 5)
-  assert.deepEqual(starts(), [0, 10_000, 20_000, 30_000, 40_000])
-  assert.equal(series.shown.points[0]?.version, 9)
-  assert.ok(series.shown.corrected >= 1)
-})
+    server.cut()
+    // Nobody hears these: two windows pass and an old one is corrected.
+    store(rollup(20_000, 2), rollup(30_000, 1), rollup(40_000, 1), rollup(0, 9))
+    feed.retryNow()
+    await until(() => starts().length === 5)
+    assert.deepEqual(starts(), [0, 10_000, 20_000, 30_000, 40_000])
+    assert.equal(series.shown.points[0]?.version, 9)
+    assert.ok(series.shown.corrected >= 1)
+  },
+)
 
-test('a correction that arrives live replaces the window on screen', async (context) => {
+test('a correction that arrives live replaces the window on screen', LIMIT, async (context) => {
   const { server, feed, series, store, until } = await start(context)
   store(rollup(0, 1), rollup(10_000, 1))
   feed.start()
@@ -94,7 +100,7 @@ test('a correction that arrives live replaces the window on screen', async (cont
   assert.equal(series.shown.corrected, 1)
 })
 
-test('a finer grain replaces the old picture only when it has arrived', async (context) => {
+test('a finer grain replaces the old picture only when it has arrived', LIMIT, async (context) => {
   const { series, store, until } = await start(context)
   store(rollup(0, 1))
   series.show(RANGE, '1m')
@@ -108,7 +114,7 @@ test('a finer grain replaces the old picture only when it has arrived', async (c
   )
 })
 
-test('a failed fetch is told, and a retry that works clears it', async (context) => {
+test('a failed fetch is told, and a retry that works clears it', LIMIT, async (context) => {
   const { series, store, until, broken } = await start(context)
   store(rollup(0, 1))
   broken.answer = { kind: 'unreachable', detail: 'refused' }

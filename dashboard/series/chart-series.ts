@@ -44,6 +44,7 @@ export class ChartSeries {
   /** A finer or coarser series on its way: the old picture stays until this one has points. */
   #next: PointSeries | undefined
   #loaded: Range | undefined
+  #looking: Range | undefined
   #corrected = 0
   #trouble: SeriesTrouble | undefined
   #request: AbortController | undefined
@@ -64,6 +65,7 @@ export class ChartSeries {
 
   /** Looks at a stretch. Cheap when it is loaded already, so it may be called on every frame. */
   show(range: Range, grain: Grain): void {
+    this.#looking = range
     const fresh = this.#loaded === undefined || grain !== (this.#next ?? this.#series).grain
     if (fresh) this.#change(grain)
     else if (this.#covers(range)) return
@@ -161,11 +163,18 @@ export class ChartSeries {
   #merge(points: readonly Point[]): void {
     const series = this.#next ?? this.#series
     const { changed, corrected } = series.merge(points)
-    if (series.all().length > KEPT_POINTS_MAX && this.#loaded !== undefined) {
-      series.forgetBefore(this.#loaded.fromMs)
-    }
+    if (series.all().length > KEPT_POINTS_MAX) this.#forget(series)
     this.#corrected += corrected
     if (changed > 0) this.#options.onChange()
+  }
+
+  /** A chart left open for weeks keeps what is looked at and one length before it. */
+  #forget(series: PointSeries): void {
+    if (this.#looking === undefined || this.#loaded === undefined) return
+    const { fromMs, toMs } = this.#looking
+    const keptMs = Math.max(this.#loaded.fromMs, fromMs - (toMs - fromMs))
+    series.forgetBefore(keptMs)
+    this.#loaded = { ...this.#loaded, fromMs: keptMs }
   }
 
   #promote(): void {

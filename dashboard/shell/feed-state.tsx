@@ -13,6 +13,19 @@ export function useFeedState(feed: LiveFeed): FeedState {
   return state
 }
 
+/** How often the connection came back: whoever fetched something once fetches it again then. */
+export function useReconnects(feed: LiveFeed): number {
+  const [count, setCount] = useState(0)
+  useEffect(() => {
+    let lost = false
+    return feed.watch((state) => {
+      if (state.kind === 'live' && lost) setCount((n) => n + 1)
+      lost = state.kind === 'waiting' || (lost && state.kind !== 'live')
+    })
+  }, [feed])
+  return count
+}
+
 /** True while what is on screen may be old: it is shown greyed. */
 export const isStale = (state: FeedState): boolean =>
   state.kind === 'waiting' || (state.kind === 'connecting' && state.lostAtMs !== undefined)
