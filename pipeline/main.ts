@@ -10,20 +10,14 @@ import { packageRoot } from '../platform/package-root.ts'
 import { createAvroDecoder, createAvroEncoder } from '../schemas/avro-codec.ts'
 import { subjectSchemas } from '../schemas/registered-schemas.ts'
 import { type Telemetry, TELEMETRY_SCHEMA } from '../schemas/telemetry.ts'
-import { DEAD_LETTERS, ROLLUPS, subjectOf, TELEMETRY } from '../schemas/topics.ts'
+import { ROLLUPS, subjectOf, TELEMETRY } from '../schemas/topics.ts'
 import { WINDOW_UPDATE_SCHEMA, type WindowUpdate } from '../schemas/window-update.ts'
-import { DeadLetterWriter } from './dead-letter-writer.ts'
-import { LivePublisher } from './live-publisher.ts'
 import { contradictions, PIPELINE_OPTIONS } from './pipeline-options.ts'
-import { RollupService } from './rollup-service.ts'
+import { composeRollup, type RollupCodecs } from './rollup-composition.ts'
 import { clickhouseSink } from './sinks/clickhouse-sink.ts'
 import { systemTimers } from './timers.ts'
 
 type Context = RoleContext<typeof PIPELINE_OPTIONS>
-
-const DEAD_LETTER_QUEUED_BYTES_MAX = 16 * 1024 * 1024
-const DEAD_LETTER_LINGER_MS = 5
-const LIVE_LINGER_MS = 2
 
 export const pipelineRole: Role<typeof PIPELINE_OPTIONS> = {
   name: 'pipeline',
@@ -34,64 +28,25 @@ export const pipelineRole: Role<typeof PIPELINE_OPTIONS> = {
     const { options, logger, metrics, clock } = context
     const brokers = options.kafkaBrokers
     const log = createKafkaLog({ brokers, clientId: 'weir-pipeline', logger, metrics, clock })
-    const admin = log.admin()
-    const topic = options.topicPrefix + TELEMETRY.name
-    const liveTopic = options.topicPrefix + ROLLUPS.name
-    const letterTopic = options.topicPrefix + DEAD_LETTERS.name
-    const codecs = await codecsOf(context)
-    const writer = log.writer({
-      name: 'pipeline-writer',
-      queuedBytesMax: DEAD_LETTER_QUEUED_BYTES_MAX,
-      lingerMs: DEAD_LETTER_LINGER_MS,
-    })
-    const liveWriter = log.writer({
-      name: 'live-writer',
-      queuedBytesMax: options.liveQueuedBytesMax,
-      lingerMs: LIVE_LINGER_MS,
-    })
-    const deadLetters = new DeadLetterWriter({
-      writer,
-      topic: letterTopic,
-      partitions: await admin.partitionCount(letterTopic),
-      service: 'pipeline',
-      version: packageVersion(),
-    })
-    const live = new LivePublisher({
-      writer: liveWriter,
-      topic: liveTopic,
-      partitions: await admin.partitionCount(liveTopic),
-      encoder: codecs.windowUpdates,
-      published: (windows) => metrics.add('weir_pipeline_live_windows_total', windows),
-    })
     const clickhouse = new Clickhouse({
       url: options.clickhouseUrl,
       database: options.clickhouseDatabase,
       user: options.clickhouseUser,
       password: options.clickhousePassword,
     })
-    const group = `${options.topicPrefix}rollup`
-    const rollup = new RollupService(
-      {
-        consumer: (handler) => log.consumer({ name: 'rollup', group, topics: [topic], handler }),
-        admin,
-        writer,
-        deadLetters,
-        live,
-        sink: clickhouseSink(clickhouse),
-        decoder: codecs.decoder,
-        encoder: codecs.telemetry,
-        clock,
-        timers: systemTimers,
-        logger,
-        metrics,
-      },
-      { ...options, topic },
-    )
-    return { services: [writer, liveWriter, rollup], addresses: () => ({}) }
+    const services = await composeRollup({
+      log,
+      sink: clickhouseSink(clickhouse),
+      codecs: await codecsOf(context),
+      version: packageVersion(),
+      timers: systemTimers,
+      ...{ options, clock, logger, metrics },
+    })
+    return { services, addresses: () => ({}) }
   },
 }
 
-async function codecsOf({ options, logger }: Context) {
+async function codecsOf({ options, logger }: Context): Promise<RollupCodecs> {
   const { registryUrl, schemaIdsFile, topicPrefix } = options
   const schemas = subjectSchemas(topicPrefix)
   const { ids, source } = await startWithSchemas({ registryUrl, file: schemaIdsFile, schemas })

@@ -109,5 +109,6 @@ export function contradictions(options: PipelineOptions): string[] {
  * The oldest sample that is still taken. It must be in the raw table whole for as long as Kafka
  * can hand us its record again.
  */
-export const acceptedAgeMs = (options: PipelineOptions): number =>
-  (options.rawRetentionDays - options.logRetentionDays - RETENTION_MARGIN_DAYS) * DAY_MS
+export const acceptedAgeMs = (
+  options: Pick<PipelineOptions, 'rawRetentionDays' | 'logRetentionDays'>,
+): number => (options.rawRetentionDays - options.logRetentionDays - RETENTION_MARGIN_DAYS) * DAY_MS

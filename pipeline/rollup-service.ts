@@ -28,7 +28,7 @@ import { acceptedAgeMs, DAY_MS, type PipelineOptions } from './pipeline-options.
 import { retryingSink } from './retrying-sink.ts'
 import { RollupMeter } from './rollup-meter.ts'
 import type { RollupSink } from './sinks/rollup-sink.ts'
-import { every, sleep, type Timers } from './timers.ts'
+import { atMost, every, sleep, type Timers } from './timers.ts'
 import {
   distrustingCheckpoint,
   type FoldCheckpoint,
@@ -53,7 +53,20 @@ export type RollupPorts = Readonly<{
   metrics: Metrics
 }>
 
-export type RollupOptions = Omit<PipelineOptions, 'kafkaBrokers'> & Readonly<{ topic: string }>
+export type RollupOptions = Pick<
+  PipelineOptions,
+  | 'topicPrefix'
+  | 'flushIntervalMs'
+  | 'flushBytes'
+  | 'flushQueuedBytesMax'
+  | 'latenessMs'
+  | 'rawRetentionDays'
+  | 'logRetentionDays'
+  | 'tickIntervalMs'
+  | 'liveIntervalMs'
+  | 'liveQueuedBytesMax'
+  | 'idleSeriesMax'
+>
 
 const SCHEMA_RETRY_MS = 1_000
 /** Beyond this much lag, live readers are told of closed windows only. */
@@ -63,7 +76,7 @@ export class RollupService implements Service {
   readonly name = 'rollup'
   readonly failure: Promise<never>
   readonly #ports: RollupPorts
-  readonly #options: RollupOptions
+  readonly #options: RollupOptions & Readonly<{ topic: string }>
   readonly #consumer: LogConsumer
   readonly #meter: RollupMeter
   readonly #gate: ByteGate
@@ -75,7 +88,7 @@ export class RollupService implements Service {
   #draining = false
   #drained: Promise<void> | undefined
 
-  constructor(ports: RollupPorts, options: RollupOptions) {
+  constructor(ports: RollupPorts, options: RollupOptions & Readonly<{ topic: string }>) {
     this.#ports = ports
     this.#options = options
     this.#meter = new RollupMeter(ports.metrics)
@@ -117,7 +130,7 @@ export class RollupService implements Service {
     for (const stop of this.#stops) stop()
     this.#publish()
     // The last commit needs the group, so the consumer leaves it after the flush.
-    await Promise.race([this.#flushes.stop(), sleep(this.#ports.timers, deadlineMs / 2)])
+    await atMost(this.#ports.timers, deadlineMs / 2, this.#flushes.stop())
     await this.#consumer.drain(deadlineMs / 2)
     await this.#ports.admin.close()
   }
@@ -133,7 +146,7 @@ export class RollupService implements Service {
     }
     this.#revoked(partition)
     const { latenessMs, idleSeriesMax } = this.#options
-    const age = acceptedAgeMs({ ...this.#options, kafkaBrokers: [] })
+    const age = acceptedAgeMs(this.#options)
     const foldOptions = { partition, latenessMs, acceptedAgeMs: age, idleSeriesMax }
     const start = { assignment, checkpoint }
     this.#runners.set(partition, new PartitionRunner(this.#runnerPorts, foldOptions, start))

@@ -25,3 +25,12 @@ export function every(timers: Timers, intervalMs: number, task: () => void): () 
   }
   return () => cancel()
 }
+
+/** Waits for the work, but no longer than that. */
+export async function atMost(timers: Timers, limitMs: number, work: Promise<void>): Promise<void> {
+  let cancel = (): void => {}
+  const over = new Promise<void>((resolve) => {
+    cancel = timers.after(limitMs, resolve)
+  })
+  await Promise.race([work, over]).finally(cancel)
+}

@@ -26,11 +26,17 @@ export const TELEMETRY = {
   },
 } as const satisfies TopicDefinition
 
-/** Values are the original bytes, the context is in headers (dead-letter.ts): no schema. */
+/**
+ * Values are the original bytes, the context is in headers (dead-letter.ts): no schema. The
+ * largest telemetry record and its story must fit, or the offset could never be passed.
+ */
 export const DEAD_LETTERS = {
   name: 'telemetry.v1.dlq',
   schema: undefined,
-  config: { 'retention.ms': String(30 * DAY_MS), 'max.message.bytes': String(2 * 1024 * 1024) },
+  config: {
+    'retention.ms': String(30 * DAY_MS),
+    'max.message.bytes': String(2 * 1024 * 1024 + 128 * 1024),
+  },
 } as const satisfies TopicDefinition
 
 /** For live feeds only; the truth is in ClickHouse. */

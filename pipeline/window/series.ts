@@ -36,7 +36,7 @@ export type DeviceSeries = Record<SeriesKind, Map<string, Series>>
 
 /** Interns series. Forgets idle ones beyond its bound: they only cost another series row. */
 export class SeriesDirectory {
-  readonly #devices = new Map<string, DeviceSeries>()
+  readonly #tenants = new Map<string, Map<string, DeviceSeries>>()
   readonly #seriesMax: number
   #sweepAbove: number
   #size = 0
@@ -51,11 +51,15 @@ export class SeriesDirectory {
   }
 
   device(tenant: string, device: string): DeviceSeries {
-    const key = `${tenant}/${device}`
-    const known = this.#devices.get(key)
+    let devices = this.#tenants.get(tenant)
+    if (devices === undefined) {
+      devices = new Map()
+      this.#tenants.set(tenant, devices)
+    }
+    const known = devices.get(device)
     if (known !== undefined) return known
     const fresh = { number: new Map(), boolean: new Map(), text: new Map() }
-    this.#devices.set(key, fresh)
+    devices.set(device, fresh)
     return fresh
   }
 
@@ -67,16 +71,21 @@ export class SeriesDirectory {
   /** Called between records. A sweep leaves what is open, and the next waits for twice that. */
   trim(): void {
     if (this.#size <= this.#sweepAbove) return
-    for (const [key, device] of this.#devices) {
-      for (const byMetric of Object.values(device)) {
-        for (const [metric, series] of byMetric) {
-          if (!series.idle) continue
-          byMetric.delete(metric)
-          this.#size -= 1
-        }
-      }
-      if (Object.values(device).every((byMetric) => byMetric.size === 0)) this.#devices.delete(key)
+    for (const [tenant, devices] of this.#tenants) {
+      for (const [id, device] of devices) if (this.#isEmptyAfterSweep(device)) devices.delete(id)
+      if (devices.size === 0) this.#tenants.delete(tenant)
     }
     this.#sweepAbove = Math.max(this.#seriesMax, this.#size * 2)
+  }
+
+  #isEmptyAfterSweep(device: DeviceSeries): boolean {
+    for (const byMetric of Object.values(device)) {
+      for (const [metric, series] of byMetric) {
+        if (!series.idle) continue
+        byMetric.delete(metric)
+        this.#size -= 1
+      }
+    }
+    return Object.values(device).every((byMetric) => byMetric.size === 0)
   }
 }

@@ -1,0 +1,88 @@
+/**
+ * How the rollup half of the pipeline is wired: the one place that puts its modules together. The
+ * process hands in Kafka and ClickHouse, a test or a simulator its own log, tables and time.
+ */
+import type { Clock } from '../platform/clock.ts'
+import type { Log } from '../platform/kafka/log.ts'
+import type { Service } from '../platform/lifecycle/service.ts'
+import type { Logger } from '../platform/observe/logger.ts'
+import type { Metrics } from '../platform/observe/metrics.ts'
+import type { AvroDecoder, AvroEncoder } from '../schemas/avro-codec.ts'
+import type { Telemetry } from '../schemas/telemetry.ts'
+import { DEAD_LETTERS, ROLLUPS, TELEMETRY } from '../schemas/topics.ts'
+import type { WindowUpdate } from '../schemas/window-update.ts'
+import { DeadLetterWriter } from './dead-letter-writer.ts'
+import { LivePublisher } from './live-publisher.ts'
+import { type RollupOptions, RollupService } from './rollup-service.ts'
+import type { RollupSink } from './sinks/rollup-sink.ts'
+import type { Timers } from './timers.ts'
+
+export type RollupCodecs = Readonly<{
+  decoder: AvroDecoder<Telemetry>
+  telemetry: AvroEncoder<Telemetry>
+  windowUpdates: AvroEncoder<WindowUpdate>
+}>
+
+export type RollupParts = Readonly<{
+  log: Log
+  sink: RollupSink
+  codecs: RollupCodecs
+  options: RollupOptions
+  /** Of this program, for the dead letters. */
+  version: string
+  clock: Clock
+  timers: Timers
+  logger: Logger
+  metrics: Metrics
+}>
+
+const LETTERS_QUEUED_BYTES_MAX = 16 * 1024 * 1024
+const LETTERS_LINGER_MS = 5
+const LIVE_LINGER_MS = 2
+
+/** Downstream first, as a composition root starts them. */
+export async function composeRollup(parts: RollupParts): Promise<readonly Service[]> {
+  const { log, codecs, options } = parts
+  const admin = log.admin()
+  const topicOf = (name: string): string => options.topicPrefix + name
+  const writer = log.writer({
+    name: 'pipeline-writer',
+    queuedBytesMax: LETTERS_QUEUED_BYTES_MAX,
+    lingerMs: LETTERS_LINGER_MS,
+  })
+  const liveWriter = log.writer({
+    name: 'live-writer',
+    queuedBytesMax: options.liveQueuedBytesMax,
+    lingerMs: LIVE_LINGER_MS,
+  })
+  const deadLetters = new DeadLetterWriter({
+    writer,
+    topic: topicOf(DEAD_LETTERS.name),
+    partitions: await admin.partitionCount(topicOf(DEAD_LETTERS.name)),
+    service: 'pipeline',
+    version: parts.version,
+  })
+  const live = new LivePublisher({
+    writer: liveWriter,
+    topic: topicOf(ROLLUPS.name),
+    partitions: await admin.partitionCount(topicOf(ROLLUPS.name)),
+    encoder: codecs.windowUpdates,
+    published: (windows) => parts.metrics.add('weir_pipeline_live_windows_total', windows),
+  })
+  const topic = topicOf(TELEMETRY.name)
+  const group = topicOf('rollup')
+  const rollup = new RollupService(
+    {
+      ...parts,
+      consumer: (handler) => log.consumer({ name: 'rollup', group, topics: [topic], handler }),
+      admin,
+      writer,
+      deadLetters,
+      live,
+      decoder: codecs.decoder,
+      encoder: codecs.telemetry,
+    },
+    { ...options, topic },
+  )
+  return [writer, liveWriter, rollup]
+}

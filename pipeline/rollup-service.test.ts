@@ -1,0 +1,273 @@
+/** The wired pipeline on a log and tables in memory: what it does when the world misbehaves. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { systemClock } from '../platform/clock.ts'
+import { Failure } from '../platform/failure.ts'
+import { createMemoryLog, MemoryLogServer } from '../platform/kafka/memory-log.ts'
+import type { Checkpoint } from '../platform/kafka/log.ts'
+import { createLogger } from '../platform/observe/json-logger.ts'
+import { Metrics } from '../platform/observe/metrics.ts'
+import { createAvroDecoder, createAvroEncoder } from '../schemas/avro-codec.ts'
+import { type Telemetry, TELEMETRY_SCHEMA } from '../schemas/telemetry.ts'
+import { topicSpecs } from '../schemas/topic-specs.ts'
+import { type WindowUpdate, WINDOW_UPDATE_SCHEMA } from '../schemas/window-update.ts'
+import { composeRollup } from './rollup-composition.ts'
+import type { RollupOptions } from './rollup-service.ts'
+import { MemorySink } from './sinks/memory-sink.ts'
+import type { RollupSink } from './sinks/rollup-sink.ts'
+import { systemTimers } from './timers.ts'
+import { checkpointMetadata, parseCheckpoint } from './window/checkpoint.ts'
+import { emptyRecord } from './window/fold-log.ts'
+import { seriesIdOf } from './window/series-id.ts'
+
+const TOPIC = 'telemetry.v1'
+const OPTIONS: RollupOptions = {
+  topicPrefix: '',
+  flushIntervalMs: 10,
+  flushBytes: 1 << 20,
+  flushQueuedBytesMax: 2 << 20,
+  latenessMs: 15_000,
+  rawRetentionDays: 400,
+  logRetentionDays: 7,
+  tickIntervalMs: 3_600_000,
+  liveIntervalMs: 10,
+  liveQueuedBytesMax: 1 << 20,
+  idleSeriesMax: 1_000,
+}
+const SERIES = { tenant: 'acme', id: seriesIdOf('d0', 'm', 'number') }
+const encoder = createAvroEncoder<Telemetry>(TELEMETRY_SCHEMA, 1)
+
+function world() {
+  const server = new MemoryLogServer({ clock: systemClock })
+  for (const spec of topicSpecs('', 1, 1)) server.createTopic(spec)
+  const partition = server.partition(TOPIC, 0)
+  const group = server.group('rollup')
+  const sink = new MemorySink()
+
+  /** Appends one sample as a device's record; its value is its offset. */
+  function push(tsMs: number, appendMs = tsMs): void {
+    const record = emptyRecord('d0', appendMs)
+    record.numbers.push({ metric: 'm', t0: tsMs, dt: [0], v: [partition.end] })
+    const value = Buffer.from(encoder.encode(record))
+    partition.push({ timestampMs: appendMs, key: Buffer.from('acme/d0'), value, headers: {} })
+  }
+
+  async function start(port: RollupSink = sink, options: Partial<RollupOptions> = {}) {
+    const services = await composeRollup({
+      log: createMemoryLog({ server, clock: systemClock }),
+      sink: port,
+      codecs: {
+        decoder: createAvroDecoder<Telemetry>({
+          schema: TELEMETRY_SCHEMA,
+          writers: new Map([[1, TELEMETRY_SCHEMA]]),
+          fetchSchema: async () => undefined,
+        }),
+        telemetry: encoder,
+        windowUpdates: createAvroEncoder<WindowUpdate>(WINDOW_UPDATE_SCHEMA, 2),
+      },
+      options: { ...OPTIONS, ...options },
+      version: 'test',
+      clock: systemClock,
+      timers: systemTimers,
+      logger: createLogger({ level: 'error', format: 'json', clock: systemClock, write: () => {} }),
+      metrics: new Metrics({ role: 'test', processMetrics: false }),
+    })
+    for (const service of services) await service.start()
+    const failure = Promise.race(services.map((service) => service.failure))
+    const stop = async (): Promise<void> => {
+      for (const service of services.toReversed()) await service.drain(1_000)
+    }
+    return { failure, stop }
+  }
+
+  const committed = (): Checkpoint | undefined => group.committed(TOPIC).get(0)
+  const position = (): number => {
+    const at = committed()
+    return at === undefined ? -1 : (parseCheckpoint(at.offset, at.metadata)?.position ?? -1)
+  }
+  const until = async (holds: () => boolean): Promise<void> => {
+    while (!holds()) await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+  const settled = (): Promise<void> => until(() => position() === partition.end)
+  const commit = (checkpoint: Checkpoint): void =>
+    group.commit({ topic: TOPIC, partition: 0 }, checkpoint)
+  const minute = (tsMs: number) => sink.rollup(SERIES, 60_000, tsMs - (tsMs % 60_000))
+  const topics = server
+  return {
+    partition,
+    sink,
+    push,
+    start,
+    committed,
+    commit,
+    position,
+    until,
+    settled,
+    minute,
+    topics,
+  }
+}
+
+/** A sink whose next calls fail as long as `down` says so. */
+function unreliable(sink: RollupSink, down: () => Failure | undefined): RollupSink {
+  const guarded =
+    <A extends unknown[], R>(call: (...args: A) => Promise<R>) =>
+    async (...args: A): Promise<R> => {
+      const failure = down()
+      if (failure !== undefined) throw failure
+      return call(...args)
+    }
+  return {
+    insertSeries: guarded((rows) => sink.insertSeries(rows)),
+    collisions: guarded((rows) => sink.collisions(rows)),
+    insertSamples: guarded((rows) => sink.insertSamples(rows)),
+    insertRollups: guarded((size, rows) => sink.insertRollups(size, rows)),
+    readSamples: guarded((cells, visit) => sink.readSamples(cells, visit)),
+  }
+}
+
+/** The start of the minute before last: a round place for windows. */
+const BASE_MS = Math.floor(systemClock.nowMs() / 60_000 - 2) * 60_000
+
+test('while the tables are away nothing is committed, and when they are back nothing is missing', async () => {
+  const { push, start, sink, until, position, settled, minute } = world()
+  let refused = 0
+  let away = true
+  const port = unreliable(sink, () => {
+    if (!away) return undefined
+    refused += 1
+    return new Failure('unavailable', 'away')
+  })
+  push(BASE_MS)
+  const { stop } = await start(port)
+  await until(() => refused >= 2)
+  push(BASE_MS + 1_000)
+  assert.equal(position(), -1)
+  away = false
+  await settled()
+  assert.equal(minute(BASE_MS)?.aggregate.count, 2)
+  await stop()
+})
+
+test('rows that the tables will never take end the service, uncommitted', async () => {
+  const { push, start, sink, position } = world()
+  push(BASE_MS)
+  const { failure, stop } = await start(
+    unreliable(sink, () => new Failure('internal', 'type mismatch')),
+  )
+  await assert.rejects(failure, /type mismatch/)
+  assert.equal(position(), -1)
+  await stop()
+})
+
+test('reading pauses while too many rows wait for the tables', async () => {
+  const { push, start, sink, settled, partition, until } = world()
+  let away = true
+  let refused = 0
+  const port = unreliable(sink, () => {
+    if (!away) return undefined
+    refused += 1
+    return new Failure('unavailable', 'away')
+  })
+  for (let n = 0; n < 4_000; n += 1) push(BASE_MS + n)
+  // Room for about 1,000 rows: the log holds the rest until the tables are back.
+  const { stop } = await start(port, { flushBytes: 1_000, flushQueuedBytesMax: 150_000 })
+  await until(() => refused >= 3)
+  assert.equal(partition.end, 4_000)
+  away = false
+  await settled()
+  assert.equal(sink.samples(SERIES).length, 4_000)
+  await stop()
+})
+
+test('metadata of another program makes every window come from raw', async () => {
+  const { push, start, settled, commit, minute } = world()
+  push(BASE_MS)
+  push(BASE_MS + 90_000)
+  const first = await start()
+  await settled()
+  await first.stop()
+  commit({ offset: 2, metadata: 'somebody else' })
+  push(BASE_MS + 1_000, BASE_MS + 90_000)
+  const second = await start()
+  await settled()
+  assert.deepEqual([minute(BASE_MS)?.aggregate.count, minute(BASE_MS)?.final], [2, true])
+  await second.stop()
+})
+
+test('records that the log lost before they were read cannot make a window smaller', async () => {
+  const { push, start, settled, partition, minute, commit } = world()
+  for (let n = 0; n < 4; n += 1) push(BASE_MS + n)
+  const first = await start()
+  await settled()
+  await first.stop()
+  // Retention takes what a restart would have rebuilt the open window from.
+  partition.truncate(3)
+  commit({
+    offset: 0,
+    metadata: checkpointMetadata({
+      resumeOffset: 0,
+      position: 4,
+      closedToMs: BASE_MS - 15_000,
+      maxTsMs: BASE_MS,
+    }),
+  })
+  push(BASE_MS + 10)
+  const second = await start()
+  await settled()
+  assert.equal(minute(BASE_MS)?.aggregate.count, 5)
+  await second.stop()
+})
+
+test('a log shorter than what was counted stops the service instead of counting other records', async () => {
+  const { push, start, commit } = world()
+  push(BASE_MS)
+  const metadata = checkpointMetadata({
+    resumeOffset: 5,
+    position: 9,
+    closedToMs: BASE_MS,
+    maxTsMs: BASE_MS,
+  })
+  commit({ offset: 5, metadata })
+  const { failure, stop } = await start()
+  await assert.rejects(failure, /lost its tail/)
+  await stop()
+})
+
+test('two processes share and hand over partitions without losing or repeating a sample', async () => {
+  const { push, start, settled, sink, minute } = world()
+  for (let n = 0; n < 50; n += 1) push(BASE_MS + n)
+  const first = await start()
+  const second = await start()
+  for (let n = 50; n < 100; n += 1) push(BASE_MS + n)
+  await first.stop()
+  for (let n = 100; n < 150; n += 1) push(BASE_MS + n)
+  await settled()
+  assert.equal(minute(BASE_MS)?.aggregate.count, 150)
+  assert.equal(sink.samples(SERIES).length, 150)
+  await second.stop()
+})
+
+test('two series under one id are refused before a sample of either is stored', async () => {
+  const { push, start, sink, position } = world()
+  push(BASE_MS)
+  const colliding: RollupSink = {
+    ...unreliable(sink, () => undefined),
+    collisions: async () => ['a'],
+  }
+  const { failure, stop } = await start(colliding)
+  await assert.rejects(failure, /same id/)
+  assert.equal(sink.sampleSeriesCount, 0)
+  assert.equal(position(), -1)
+  await stop()
+})
+
+test('an offset is passed only when its dead letter is in the log', async () => {
+  const { partition, start, settled, topics } = world()
+  partition.push({ timestampMs: BASE_MS, key: null, value: Buffer.from('noise'), headers: {} })
+  const { stop } = await start()
+  await settled()
+  const letters = topics.partition('telemetry.v1.dlq', 0).read(0, 10)
+  assert.deepEqual(letters.map(({ value }) => value?.toString()), ['noise']) // prettier-ignore
+  await stop()
+})
