@@ -15,6 +15,8 @@ export type DeviceLane = {
   readonly key: Buffer
   readonly partition: number
   lastStampMs: number
+  /** When the device's last message was received, by the clock of then. */
+  lastReceivedMs: number
   /** Open users; the lane leaves the live ones when it falls to 0. */
   users: number
 }
@@ -63,11 +65,26 @@ export class DeviceLanes {
   #create(name: string, tenant: string, device: string): DeviceLane {
     const key = Buffer.from(name)
     const partition = partitionOf(key, this.#partitions)
-    return { tenant, device, key, partition, lastStampMs: 0, users: 0 }
+    return { tenant, device, key, partition, lastStampMs: 0, lastReceivedMs: 0, users: 0 }
   }
 }
 
-/** The next stamp a device may get for something received at this time. */
+/** A clock that goes back further than this was set; the stamps it gave before were wrong. */
+const CLOCK_SET_BACK_MS = 10_000
+
+/**
+ * The next stamp a device may get for something received at this time: the time itself, or one
+ * more than its last stamp. After a clock was set back by much, stamps follow the corrected clock:
+ * staying ahead of it would make every further message look as if it came from the future.
+ */
 export function nextStampMs(lane: DeviceLane, receivedAtMs: number): number {
-  return receivedAtMs > lane.lastStampMs ? receivedAtMs : lane.lastStampMs + 1
+  if (receivedAtMs > lane.lastStampMs) return receivedAtMs
+  if (receivedAtMs < lane.lastReceivedMs - CLOCK_SET_BACK_MS) return receivedAtMs
+  return lane.lastStampMs + 1
+}
+
+/** Notes the last stamp that a message received at this time was given. */
+export function stampsGiven(lane: DeviceLane, lastStampMs: number, receivedAtMs: number): void {
+  lane.lastStampMs = lastStampMs
+  lane.lastReceivedMs = receivedAtMs
 }

@@ -86,6 +86,14 @@ describe('receive stamps', () => {
     assert.deepEqual(stamps, [0, 1, 2, 3, 4, 10])
   })
 
+  it('follow a clock that was set back by much, which would else block the device', () => {
+    for (const receivedAtMs of [NOW, NOW - 3_600_000, NOW - 3_600_000]) {
+      assert.equal(say('press-7', '{"a":1}', receivedAtMs).kind, 'taken')
+    }
+    const stamps = writer.records.map((_, index) => telemetry(index).recvTs - NOW)
+    assert.deepEqual(stamps, [0, -3_600_000, -3_599_999])
+  })
+
   it('of several readings in one message are not given again', () => {
     say('press-7', '[{"a":1},{"a":2},{"a":3}]')
     say('press-7', '{"a":4}')

@@ -15,7 +15,7 @@ import { DEAD_LETTERS, TELEMETRY, partitionOf } from '../schemas/topics.ts'
 import type { DeadLetterReason } from '../schemas/dead-letter.ts'
 import type { Telemetry } from '../schemas/telemetry.ts'
 import { type DeadLetterSource, deadLetterRecord } from './dead-letter.ts'
-import { type DeviceLane, type DeviceLanes, nextStampMs } from './device-lanes.ts'
+import { type DeviceLane, type DeviceLanes, nextStampMs, stampsGiven } from './device-lanes.ts'
 import { decodeJson } from './payload/json-payload.ts'
 import type { Tally, TallyCell } from './tally.ts'
 
@@ -112,8 +112,10 @@ export class Ingress {
     const decoded = decodeJson(payload, { receivedAtMs, firstStampMs })
     if (decoded.kind === 'refused') return this.#refuse(lane, submission, decoded)
 
-    const lastStampMs = firstStampMs + Math.max(0, decoded.stampsUsed - 1)
-    if (lastStampMs > lane.lastStampMs) lane.lastStampMs = lastStampMs
+    if (submission.stampMs === undefined) {
+      const lastStampMs = firstStampMs + Math.max(0, decoded.stampsUsed - 1)
+      stampsGiven(lane, lastStampMs, receivedAtMs)
+    }
     const value = this.#options.encode({
       tenant: lane.tenant,
       device: lane.device,

@@ -29,7 +29,7 @@ import {
 } from './packet.ts'
 import { PacketParser, type Parsed } from './packet-parser.ts'
 import { type AckKind, PINGRESP, connack, subackRefusing, unsuback } from './packet-writer.ts'
-import { type MqttSession, awaitRelease, release, rememberStamp, stampOf } from './session.ts'
+import { type MqttSession, rememberStamp, stampOf } from './session.ts'
 import { TELEMETRY_TOPICS, unknownTopicDetail } from './telemetry-topic.ts'
 
 export type CloseReason =
@@ -153,7 +153,7 @@ export class MqttConnection implements DurabilityWaiter {
     if (this.#state !== 'open' && this.#state !== 'draining') return undefined
     const leaving = this.#acks.takeDurable()
     if (leaving === undefined || this.#session === undefined) return undefined
-    for (const packetId of leaving.receivedIds) awaitRelease(this.#session, packetId)
+    for (const packetId of leaving.receivedIds) this.#session.awaitingRelease.add(packetId)
     this.#socket.write(leaving.bytes)
     if (this.#state === 'draining') this.#finishDrain()
     else if (this.#full && this.#acks.size <= this.#host.limits.inFlightMax / 2) {
@@ -296,7 +296,7 @@ export class MqttConnection implements DurabilityWaiter {
   #onControl(packet: ClientPacket): void {
     switch (packet.kind) {
       case 'pubrel':
-        if (this.#session !== undefined) release(this.#session, packet.packetId)
+        this.#session?.awaitingRelease.delete(packet.packetId)
         // [MQTT-4.3.3-2]: answered even when we know nothing of it, so that the device can end it.
         return this.#owe('pubcomp', packet.packetId)
       case 'subscribe':
@@ -328,8 +328,11 @@ export class MqttConnection implements DurabilityWaiter {
   #onPublish(packet: PublishPacket, receivedAtMs: number): void {
     const session = this.#session
     if (session === undefined) return
-    if (packet.qos === 2 && session.awaitingRelease.includes(packet.packetId)) {
+    if (packet.qos === 2 && session.awaitingRelease.has(packet.packetId)) {
       return this.#owe('pubrec', packet.packetId) // Stored before; only the PUBREC was lost.
+    }
+    if (session.awaitingRelease.size >= this.#host.limits.unreleasedMax) {
+      return this.close('protocol_error', 'too many QoS 2 messages without their PUBREL')
     }
     const stampMs = packet.dup ? stampOf(session, packet.packetId) : undefined
     const acceptance = this.#submit(packet, receivedAtMs, stampMs)

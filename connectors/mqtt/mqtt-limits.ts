@@ -12,6 +12,11 @@ export type MqttLimits = Readonly<{
   clientIdBytesMax: number
   /** PUBLISH packets read and not yet acknowledged, per connection. */
   inFlightMax: number
+  /**
+   * QoS 2 messages received and not released, per session. Beyond it the connection is closed: not
+   * reading on would never see the PUBREL packets that stand behind.
+   */
+  unreleasedMax: number
   connectTimeoutMs: number
   /** How long a closed connection may take to take its last bytes. */
   lingerMs: number
@@ -25,6 +30,7 @@ export const MQTT_LIMITS: MqttLimits = {
   packetBytesMax: 262_144,
   clientIdBytesMax: 256,
   inFlightMax: 100,
+  unreleasedMax: 10_000,
   connectTimeoutMs: 5000,
   lingerMs: 2000,
   sessionsMax: 100_000,

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, it } from 'node:test'
 import { DEAD_LETTER_HEADERS } from '../../schemas/dead-letter.ts'
 import { PINGREQ, publishPacket, pubrelPacket } from './client-packet-writer.ts'
+import { newSession, rememberStamp, stampOf } from './session.ts'
 import { type Bench, type BenchOptions, type Peer, startBench } from './test-bench.ts'
 
 const puback = (...ids: readonly number[]) =>
@@ -107,6 +108,39 @@ describe('a message that comes again after a reconnect', () => {
       await bench.writer.appended(2)
       const [one, two] = bench.writer.records
       assert.deepEqual(two?.record.value, one?.record.value)
+    }))
+
+  it('is new when the identifier is used for another message', () =>
+    withBench({}, async (bench) => {
+      const peer = await bench.open({ clientId: 'c', clean: false })
+      peer.send(publishPacket({ payload: '{"a":1}', packetId: 5 }))
+      peer.send(publishPacket({ payload: '{"a":1}', packetId: 5 }))
+      await peer.receive(8)
+      const [one, two] = bench.writer.records
+      assert.notDeepEqual(two?.record.value, one?.record.value)
+    }))
+
+  it('finds its session after a structured clone', () => {
+    const session = newSession('c', false)
+    session.awaitingRelease.add(3)
+    rememberStamp(session, 5, 1000)
+    const copy = structuredClone(session)
+    assert.deepEqual(copy, session)
+    assert.equal(stampOf(copy, 5), 1000)
+  })
+})
+
+describe('a flood of QoS 2 messages that are never released', () => {
+  it('ends the connection at the limit', () =>
+    withBench({ limits: { unreleasedMax: 10 } }, async (bench) => {
+      const peer = await bench.open({ clientId: 'c' })
+      for (let packetId = 1; packetId <= 10; packetId++) {
+        peer.send(publishPacket({ payload: '{"a":1}', qos: 2, packetId }))
+        await peer.receive(4)
+      }
+      peer.send(publishPacket({ payload: '{"a":1}', qos: 2, packetId: 11 }))
+      assert.equal((await peer.ended).length, 0)
+      assert.equal(bench.writer.records.length, 10)
     }))
 })
 

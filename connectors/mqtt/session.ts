@@ -1,13 +1,13 @@
 /**
- * What MQTT calls session state (§3.1.2.4), as a plain value: it can be written down and handed to
- * another process. Changing it goes through the functions here.
+ * What MQTT calls session state (§3.1.2.4), as a plain value: it survives a structured clone, so it
+ * can be written down and handed to another process. Changing it goes through the functions here.
  */
 export type MqttSession = {
   readonly clientId: string
   /** True when the session ends with its connection. */
   readonly clean: boolean
   /** QoS 2 packet identifiers that are stored and not yet released. §4.3.3 */
-  readonly awaitingRelease: number[]
+  readonly awaitingRelease: Set<number>
   /**
    * The newest packet identifiers and the stamps their messages got, oldest first. A message that
    * comes again on a later connection keeps its stamp, and with it its identity: stored twice, it
@@ -20,7 +20,7 @@ export type MqttSession = {
 export const RECENT_STAMPS_MAX = 200
 
 export function newSession(clientId: string, clean: boolean): MqttSession {
-  return { clientId, clean, awaitingRelease: [], recent: [] }
+  return { clientId, clean, awaitingRelease: new Set(), recent: [] }
 }
 
 export function rememberStamp(session: MqttSession, packetId: number, stampMs: number): void {
@@ -32,13 +32,4 @@ export function rememberStamp(session: MqttSession, packetId: number, stampMs: n
 /** The stamp of the message that used this identifier last, for a PUBLISH marked DUP. */
 export function stampOf(session: MqttSession, packetId: number): number | undefined {
   return session.recent.findLast((entry) => entry.packetId === packetId)?.stampMs
-}
-
-export function awaitRelease(session: MqttSession, packetId: number): void {
-  if (!session.awaitingRelease.includes(packetId)) session.awaitingRelease.push(packetId)
-}
-
-export function release(session: MqttSession, packetId: number): void {
-  const index = session.awaitingRelease.indexOf(packetId)
-  if (index >= 0) session.awaitingRelease.splice(index, 1)
 }
