@@ -22,8 +22,16 @@ export const FAILURE_CODES = {
   device_exists: { status: 409, retry: 'never', title: 'A device with this id exists' },
   cursor_invalid: { status: 400, retry: 'never', title: 'The cursor is not one we gave out' },
   schema_incompatible: { status: 500, retry: 'never', title: 'A schema breaks compatibility' },
-  migration_conflict: { status: 500, retry: 'never', title: 'The database and the migrations differ' },
-  media_type_unsupported: { status: 415, retry: 'never', title: 'The body is of a type not read here' },
+  migration_conflict: {
+    status: 500,
+    retry: 'never',
+    title: 'The database and the migrations differ',
+  },
+  media_type_unsupported: {
+    status: 415,
+    retry: 'never',
+    title: 'The body is of a type not read here',
+  },
   limit_exceeded: { status: 400, retry: 'never', title: 'More was asked for than the limit' },
 } as const satisfies Record<string, FailureCodeSpec>
 

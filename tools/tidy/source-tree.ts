@@ -25,7 +25,7 @@ export function isTypeScript({ path }: SourceFile): boolean {
 }
 
 /**
- * Tests, programs that only tests run, and modules that nothing but those import: what several
+ * Tests, benches, programs that only tests run, and modules that nothing but those import: what several
  * tests share lies beside what they test, and is judged as a test.
  */
 export function testCode(tree: readonly SourceFile[]): (path: string) => boolean {
@@ -53,7 +53,7 @@ function importersOf(tree: readonly SourceFile[]): ReadonlyMap<string, readonly 
 }
 
 function isTest(path: string): boolean {
-  return /\.(?:test|program)\.tsx?$/.test(path) || /(?:^|\/)(?:test|testing)\//.test(path)
+  return /\.(?:test|bench|program)\.tsx?$/.test(path) || /(?:^|\/)(?:test|testing)\//.test(path)
 }
 
 /** Statements and import() expressions, and require() of a literal. */
