@@ -160,6 +160,29 @@ describe('the dashboard', { skip, concurrency: 1, timeout: 240_000 }, () => {
     await page.getByRole('button', { name: '1 h', exact: true, pressed: true }).waitFor()
   })
 
+  test('zoomed in far enough, the readings themselves are drawn, and 0 resets', async () => {
+    const chart = page.getByRole('application', { name: /temperature over time/ })
+    await chart.focus()
+    for (let presses = 0; presses < 4; presses++) await page.keyboard.press('+')
+    await chartNote(page, /[1-9]\d* × raw readings/)
+    await page.keyboard.press('ArrowLeft')
+    await page.getByRole('button', { name: 'Back to live' }).waitFor()
+    await page.keyboard.press('0')
+    await page.getByText('Following live').waitFor()
+    await chartNote(page, /10 s windows/)
+  })
+
+  test('the readings can be copied as CSV, with times in UTC', async () => {
+    await context.grantPermissions(['clipboard-read', 'clipboard-write'])
+    await page.getByRole('button', { name: 'Copy as CSV' }).click()
+    await page.getByRole('button', { name: 'Copied' }).waitFor()
+    const csv = await page.evaluate<string>('navigator.clipboard.readText()')
+    const [header, ...rows] = csv.trimEnd().split('\r\n')
+    assert.equal(header, 'at,temperature')
+    assert.ok(rows.length > 100)
+    for (const row of rows) assert.match(row, /^\d{4}-\d\d-\d\dT[\d:.]+Z,-?\d+(\.\d+)?$/)
+  })
+
   test('text and booleans are shown as what they are', async () => {
     await page.getByRole('link', { name: /^mode/ }).click()
     const said = page.getByRole('region', { name: /What it said/ })
@@ -234,6 +257,20 @@ describe('the dashboard', { skip, concurrency: 1, timeout: 240_000 }, () => {
     await assertAccessible(page)
   })
 
+  test('a fleet of more than one page is counted, paged and found again by its address', async () => {
+    const ids = Array.from({ length: 60 }, (_, i) => `meter-${String(i).padStart(3, '0')}`)
+    await Promise.all(ids.map((id) => postDevice(system, { id })))
+    await page.goto(`${system.apiUrl}/#/?q=meter`)
+    await page.getByText('50 shown').waitFor()
+    await page.getByRole('button', { name: 'Next page' }).click()
+    await page.getByRole('row', { name: /meter-059/ }).waitFor()
+    assert.equal(await page.getByRole('row', { name: /meter-/ }).count(), 10)
+    await page.reload()
+    await page.getByRole('row', { name: /meter-059/ }).waitFor()
+    await page.goBack()
+    await page.getByRole('row', { name: /meter-000/ }).waitFor()
+  })
+
   test('signing out forgets the key', async () => {
     await page.getByRole('button', { name: 'Sign out' }).click()
     await page.getByLabel('API key').waitFor()
@@ -243,13 +280,18 @@ describe('the dashboard', { skip, concurrency: 1, timeout: 240_000 }, () => {
 
 type Device = { client: MqttClient; publish: (payload: unknown) => Promise<unknown> }
 
-async function createDevice(system: System, id: string, name: string): Promise<Device> {
+async function postDevice(system: System, device: { id: string; name?: string }) {
   const answer = await fetch(`${system.apiUrl}/v1/devices`, {
     method: 'POST',
     headers: { authorization: `Bearer ${system.apiKey}`, 'content-type': 'application/json' },
-    body: JSON.stringify(name === '' ? { id } : { id, name }),
+    body: JSON.stringify(device),
   })
   assert.equal(answer.status, 201)
+  return answer
+}
+
+async function createDevice(system: System, id: string, name: string): Promise<Device> {
+  const answer = await postDevice(system, name === '' ? { id } : { id, name })
   // The contract's CreatedDevice.
   const created = (await answer.json()) as { credential: { username: string; secret: string } }
   const { username, secret: password } = created.credential
