@@ -10,6 +10,8 @@ import { LIMITS } from './limits.ts'
 import { Refusal } from './problem.ts'
 
 const REMEMBER_MS = 10_000
+/** A key that was just made should not be refused for long. */
+const REMEMBER_MISS_MS = 2_000
 const REMEMBERED_MAX = 10_000
 const SCHEME = /^Bearer +([\x21-\x7e]+)$/i
 
@@ -66,7 +68,8 @@ export class Authenticator {
 
   #remember(digest: string, owner: ApiKeyOwner | undefined): ApiKeyOwner | undefined {
     this.#remembered.delete(digest)
-    this.#remembered.set(digest, { owner, untilMs: this.#clock.monotonicMs() + REMEMBER_MS })
+    const forMs = owner === undefined ? REMEMBER_MISS_MS : REMEMBER_MS
+    this.#remembered.set(digest, { owner, untilMs: this.#clock.monotonicMs() + forMs })
     if (this.#remembered.size > REMEMBERED_MAX) {
       const oldest = this.#remembered.keys().next()
       if (oldest.done !== true) this.#remembered.delete(oldest.value)

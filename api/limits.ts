@@ -35,12 +35,15 @@ export const LIMITS = {
   liveNamesPerSubscriptionMax: 1_000,
   /** A frame's items; more go into the next frames. */
   liveFrameItemsMax: 1_000,
+  liveFrameBytesMax: 512 * 1024,
   /** Unread bytes of a socket above which nothing more is sent to it. */
   liveSocketBytesMax: 256 * 1024,
   /** Waiting steps of a subscription above which only the newest of each series is kept. */
   liveStepsMax: 2_000,
   /** Waiting series of a subscription above which it starts again with a new snapshot. */
   livePendingSeriesMax: 20_000,
+  /** Waiting bytes of a subscription, about; above them it is conflated, then starts again. */
+  livePendingBytesMax: 8 * 1024 * 1024,
   liveSnapshotItemsMax: 50_000,
   /** Series whose newest value is kept in memory. */
   latestSeriesMax: 500_000,
@@ -54,6 +57,7 @@ export function assertLimits(): void {
   assert.ok(LIMITS.rollupPointsDefault <= LIMITS.rollupPointsMax)
   assert.ok(LIMITS.liveFrameItemsMax <= LIMITS.liveStepsMax)
   assert.ok(LIMITS.liveStepsMax <= LIMITS.livePendingSeriesMax)
+  assert.ok(LIMITS.liveFrameBytesMax <= LIMITS.livePendingBytesMax)
   assert.ok(LIMITS.livePendingSeriesMax <= LIMITS.liveSnapshotItemsMax)
   assert.ok(LIMITS.textParameterCharsMax <= LIMITS.queryBytesMax)
   assert.ok(LIMITS.devicesPerPageMax <= LIMITS.liveNamesPerSubscriptionMax)

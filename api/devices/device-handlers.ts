@@ -56,9 +56,10 @@ export async function getDevice(parts: ApiParts, call: Call): Promise<Reply> {
   return { status: 200, body: shown(await existing(parts, call)) }
 }
 
-export async function deleteDevice({ devices }: ApiParts, call: Call): Promise<Reply> {
+export async function deleteDevice({ devices, latest }: ApiParts, call: Call): Promise<Reply> {
   const id = call.parameters.requiredText('id')
   if (!(await devices.delete(call.tenant, id))) throw notFound(id)
+  latest.forget(call.tenant, id)
   return { status: 204 }
 }
 

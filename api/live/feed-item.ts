@@ -9,6 +9,8 @@ import { valueOf } from '../readings/telemetry-reader.ts'
 
 export type FeedStream = 'readings' | 'rollups'
 
+const ITEM_BYTES = 256
+
 export class FeedItem {
   readonly device: string
   readonly metric: string
@@ -27,11 +29,22 @@ export class FeedItem {
     this.body = body
   }
 
+  /** About what the item costs in memory, and at least what it costs on the wire. */
+  get bytes(): number {
+    const texts =
+      'at' in this.body
+        ? lengthOf(this.body.value)
+        : lengthOf(this.body.first) + lengthOf(this.body.last)
+    return ITEM_BYTES + this.key.length + 2 * texts
+  }
+
   get json(): string {
     this.#json ??= JSON.stringify(this.body)
     return this.#json
   }
 }
+
+const lengthOf = (value: Value): number => (typeof value === 'string' ? value.length : 0)
 
 /** U+0000 separates: neither ids nor metrics contain it. */
 export function readingItem(device: string, metric: string, at: number, value: Value): FeedItem {

@@ -54,6 +54,12 @@ export class LatestValues {
     this.#touch(tenant, device).wholeUntilMs = nowMs + WHOLE_MS
   }
 
+  /** The device was deleted. */
+  forget(tenant: string, device: string): void {
+    const entry = this.#byTenant.get(tenant)?.get(device)
+    if (entry !== undefined) this.#drop(entry)
+  }
+
   valuesOf(tenant: string, device: string): Record<string, LatestValue> {
     const entry = this.#byTenant.get(tenant)?.get(device)
     const values: [string, LatestValue][] = []
@@ -108,13 +114,17 @@ export class LatestValues {
   }
 
   #forgetOldest(except: DeviceValues): void {
-    for (const [key, entry] of this.#devices) {
+    for (const entry of this.#devices.values()) {
       if (this.#series <= this.#bounds.seriesMax || entry === except) return
-      this.#devices.delete(key)
-      this.#series -= Math.max(1, entry.values.size)
-      const ofTenant = this.#byTenant.get(entry.tenant)
-      ofTenant?.delete(entry.device)
-      if (ofTenant?.size === 0) this.#byTenant.delete(entry.tenant)
+      this.#drop(entry)
     }
+  }
+
+  #drop({ tenant, device, values }: DeviceValues): void {
+    this.#devices.delete(`${tenant}/${device}`)
+    this.#series -= Math.max(1, values.size)
+    const ofTenant = this.#byTenant.get(tenant)
+    ofTenant?.delete(device)
+    if (ofTenant?.size === 0) this.#byTenant.delete(tenant)
   }
 }

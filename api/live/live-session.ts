@@ -36,6 +36,13 @@ export type SessionOwner = Readonly<{
 /** RFC 6455 §7.4.1 */
 export const CLOSE = { goingAway: 1001, policy: 1008, tooBig: 1009, tryLater: 1013 } as const
 
+const SUBSCRIPTION_BOUNDS = {
+  stepsMax: LIMITS.liveStepsMax,
+  pendingMax: LIMITS.livePendingSeriesMax,
+  bytesMax: LIMITS.livePendingBytesMax,
+}
+const FRAME_BOUNDS = { itemsMax: LIMITS.liveFrameItemsMax, bytesMax: LIMITS.liveFrameBytesMax }
+
 type Open = Readonly<{ subscription: Subscription; leave: () => void; load: AbortController }>
 
 export class LiveSession implements Reader, SocketHandler {
@@ -101,7 +108,7 @@ export class LiveSession implements Reader, SocketHandler {
       sent = false
       for (const { subscription } of this.#subscriptions.values()) {
         if (this.#socket.bufferedBytes > LIMITS.liveSocketBytesMax) return this.#slow()
-        const frame = subscription.nextFrame(LIMITS.liveFrameItemsMax, () =>
+        const frame = subscription.nextFrame(FRAME_BOUNDS, () =>
           this.#parts.hub.snapshot(this.#tenant, subscription),
         )
         if (frame === undefined) continue
@@ -168,8 +175,7 @@ export class LiveSession implements Reader, SocketHandler {
       const text = `A socket has at most ${LIMITS.liveSubscriptionsMax} subscriptions.`
       return this.#error('limit_exceeded', text, id)
     }
-    const bounds = { stepsMax: LIMITS.liveStepsMax, pendingMax: LIMITS.livePendingSeriesMax }
-    const subscription = new Subscription(interest, bounds)
+    const subscription = new Subscription(interest, SUBSCRIPTION_BOUNDS)
     const load = new AbortController()
     // Joined before anything is read: what happens from now on is in the snapshot, or follows it.
     const leave = this.#parts.hub.join(this.#tenant, subscription, this)

@@ -18,7 +18,14 @@ export type Interest = Readonly<{
   resolution: '10s' | '1m' | undefined
 }>
 
-export type SubscriptionBounds = Readonly<{ stepsMax: number; pendingMax: number }>
+export type SubscriptionBounds = Readonly<{
+  stepsMax: number
+  /** Keys that may wait while conflated. */
+  pendingMax: number
+  /** Bytes that may wait in either form. */
+  bytesMax: number
+}>
+export type FrameBounds = Readonly<{ itemsMax: number; bytesMax: number }>
 export type Frame = Readonly<{ type: 'snapshot' | 'update'; items: readonly FeedItem[] }>
 
 export class Subscription {
@@ -26,6 +33,7 @@ export class Subscription {
   readonly #bounds: SubscriptionBounds
   #steps: FeedItem[] = []
   readonly #newest = new Map<string, FeedItem>()
+  #bytes = 0
   #snapshotDue = false
 
   constructor(interest: Interest, bounds: SubscriptionBounds) {
@@ -49,6 +57,7 @@ export class Subscription {
     this.#snapshotDue = true
     this.#steps = []
     this.#newest.clear()
+    this.#bytes = 0
   }
 
   /** True when this item made the subscription give up keeping every step. */
@@ -59,7 +68,10 @@ export class Subscription {
       return false
     }
     this.#steps.push(item)
-    return this.#steps.length > this.#bounds.stepsMax && this.conflate()
+    this.#bytes += item.bytes
+    const { stepsMax, bytesMax } = this.#bounds
+    const full = this.#steps.length > stepsMax || this.#bytes > bytesMax
+    return full && this.conflate()
   }
 
   /** From here on only the newest of each key is kept, until all is sent. False: it was so. */
@@ -67,37 +79,63 @@ export class Subscription {
     if (this.#steps.length === 0) return false
     const steps = this.#steps
     this.#steps = []
-    for (const item of steps) this.#keepNewest(item)
+    this.#bytes = 0
+    for (const item of steps) if (!this.#snapshotDue) this.#keepNewest(item)
     return true
   }
 
   /** The next frame to send; undefined when nothing waits. `snapshot` gives what is true now. */
-  nextFrame(itemsMax: number, snapshot: () => readonly FeedItem[]): Frame | undefined {
-    if (this.#snapshotDue) return this.#snapshotFrame(itemsMax, snapshot())
+  nextFrame(bounds: FrameBounds, snapshot: () => readonly FeedItem[]): Frame | undefined {
+    if (this.#snapshotDue) return this.#snapshotFrame(bounds, snapshot())
     if (this.#newest.size > 0) {
       const items: FeedItem[] = []
-      for (const [key, item] of this.#newest) {
-        if (items.length === itemsMax) break
+      const count = itemsThatFit(this.#newest.values(), bounds)
+      for (const item of this.#newest.values()) {
+        if (items.length === count) break
         items.push(item)
-        this.#newest.delete(key)
+        this.#newest.delete(item.key)
       }
-      return { type: 'update', items }
+      return this.#frame('update', items)
     }
     if (this.#steps.length === 0) return undefined
-    return { type: 'update', items: this.#steps.splice(0, itemsMax) }
+    const items = this.#steps.splice(0, itemsThatFit(this.#steps, bounds))
+    return this.#frame('update', items)
   }
 
   /** A snapshot larger than a frame continues in updates. */
-  #snapshotFrame(itemsMax: number, items: readonly FeedItem[]): Frame {
+  #snapshotFrame(bounds: FrameBounds, items: readonly FeedItem[]): Frame {
     this.#snapshotDue = false
-    for (const item of items.slice(itemsMax)) this.#newest.set(item.key, item)
-    return { type: 'snapshot', items: items.slice(0, itemsMax) }
+    const count = itemsThatFit(items, bounds)
+    for (const item of items.slice(count)) {
+      this.#newest.set(item.key, item)
+      this.#bytes += item.bytes
+    }
+    return { type: 'snapshot', items: items.slice(0, count) }
+  }
+
+  #frame(type: Frame['type'], items: readonly FeedItem[]): Frame {
+    for (const item of items) this.#bytes -= item.bytes
+    return { type, items }
   }
 
   #keepNewest(item: FeedItem): void {
     const known = this.#newest.get(item.key)
     if (known !== undefined && known.order >= item.order) return
     this.#newest.set(item.key, item)
-    if (this.#newest.size > this.#bounds.pendingMax) this.startAgain()
+    this.#bytes += item.bytes - (known?.bytes ?? 0)
+    const { pendingMax, bytesMax } = this.#bounds
+    if (this.#newest.size > pendingMax || this.#bytes > bytesMax) this.startAgain()
   }
+}
+
+/** How many of the first items fit into a frame: at least one, however large it is. */
+function itemsThatFit(items: Iterable<FeedItem>, { itemsMax, bytesMax }: FrameBounds): number {
+  let count = 0
+  let bytes = 0
+  for (const item of items) {
+    bytes += item.bytes
+    if (count === itemsMax || (count > 0 && bytes > bytesMax)) break
+    count += 1
+  }
+  return count
 }

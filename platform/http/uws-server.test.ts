@@ -78,13 +78,19 @@ describe('requests', () => {
   it('arrive with path and query as sent, and the whole body', async () => {
     await withServer({}, async (_, url) => {
       const answer = await fetch(`${url}/a%20b?x=%41`, { method: 'POST', body: 'y'.repeat(1_000) })
-      assert.deepEqual(await answer.json(), { method: 'POST', path: '/a%20b', query: 'x=%41', size: 1_000 })
+      assert.deepEqual(await answer.json(), {
+        method: 'POST',
+        path: '/a%20b',
+        query: 'x=%41',
+        size: 1_000,
+      })
     })
   })
 
   it('are whole however their bytes are cut', async () => {
     await withServer({}, async ({ port }) => {
-      const text = 'POST /cut HTTP/1.1\r\nhost: x\r\ncontent-length: 6\r\nconnection: close\r\n\r\nabcdef'
+      const text =
+        'POST /cut HTTP/1.1\r\nhost: x\r\ncontent-length: 6\r\nconnection: close\r\n\r\nabcdef'
       for (let cut = 1; cut < text.length; cut += 7) {
         const socket = await rawSocket(port)
         const answer = new Promise<string>((resolve) => {
@@ -147,7 +153,11 @@ describe('requests', () => {
 
   it('that are not HTTP close their connection only', async () => {
     await withServer({}, async ({ port }, url) => {
-      for (const bytes of ['\0\x01\x02\r\n\r\n', 'GET\r\n\r\n', `GET / HTTP/1.1\r\n${'a'.repeat(70_000)}`]) {
+      for (const bytes of [
+        '\0\x01\x02\r\n\r\n',
+        'GET\r\n\r\n',
+        `GET / HTTP/1.1\r\n${'a'.repeat(70_000)}`,
+      ]) {
         const socket = await rawSocket(port)
         const heard = whole(socket)
         socket.write(bytes)
@@ -219,7 +229,8 @@ describe('sockets', () => {
     await server.start()
     const client = new WebSocket(`ws://127.0.0.1:${server.port}/socket`)
     await new Promise((resolve) => client.once('open', resolve))
-    const next = () => new Promise((resolve) => client.once('message', (data) => resolve(String(data))))
+    const next = () =>
+      new Promise((resolve) => client.once('message', (data) => resolve(String(data))))
     client.send('hé')
     assert.equal(await next(), 'heard hé')
     client.send(Buffer.from([1]))
