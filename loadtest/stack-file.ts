@@ -11,6 +11,8 @@ export type StackFile = Readonly<{
   mqtt: Readonly<{ url: string }> | undefined
   kafka: Readonly<{ brokers: readonly string[]; topicPrefix: string }> | undefined
   clickhouse: Readonly<{ url: string; database: string }> | undefined
+  registry: Readonly<{ url: string }> | undefined
+  postgres: Readonly<{ url: string }> | undefined
 }>
 
 /** Throws `unavailable` when the file is missing and `config_invalid` when it is not JSON. */
@@ -20,6 +22,8 @@ export function readStackFile(path: string): StackFile {
   const mqtt = section(json, 'mqtt')
   const kafka = section(json, 'kafka')
   const clickhouse = section(json, 'clickhouse')
+  const registry = section(json, 'registry')
+  const postgres = section(json, 'postgres')
   return {
     path,
     api: api && { url: text(api, 'url'), key: text(api, 'key') },
@@ -32,11 +36,13 @@ export function readStackFile(path: string): StackFile {
       url: text(clickhouse, 'url'),
       database: optionalText(clickhouse, 'database') ?? 'default',
     },
+    registry: registry && { url: text(registry, 'url') },
+    postgres: postgres && { url: text(postgres, 'url') },
   }
 }
 
 /** The named part of the stack, or a sentence that says it is not there. */
-export function partOf<K extends 'api' | 'mqtt' | 'kafka' | 'clickhouse'>(
+export function partOf<K extends Exclude<keyof StackFile, 'path'>>(
   stack: StackFile,
   name: K,
 ): NonNullable<StackFile[K]> {

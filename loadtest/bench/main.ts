@@ -2,9 +2,10 @@
 import { commandOfCommands } from '../command-with-options.ts'
 import { benchLiveCommand } from './bench-live.ts'
 import { benchMqttCommand } from './bench-mqtt.ts'
+import { benchPipelineCommand } from './bench-pipeline.ts'
 
 export const benchCommand = commandOfCommands({
   name: 'bench',
   summary: 'measures CPU seconds per million messages, latency and start-up',
-  commands: { mqtt: benchMqttCommand, live: benchLiveCommand },
+  commands: { mqtt: benchMqttCommand, pipeline: benchPipelineCommand, live: benchLiveCommand },
 })

@@ -5,11 +5,11 @@ import type { Servers } from './measured-round.ts'
 import { pidListeningOn } from './process-cpu.ts'
 
 const PARTS = [
-  { name: 'connector', path: ['mqtt', 'url'], defaultPort: 1883 },
+  { name: 'connector', path: ['mqtt'], defaultPort: 1883 },
   { name: 'kafka', path: ['kafka', 'brokers', '0'], defaultPort: 9092 },
   { name: 'pipeline', path: ['admin', 'pipeline'], defaultPort: 80 },
-  { name: 'clickhouse', path: ['clickhouse', 'url'], defaultPort: 8123 },
-  { name: 'api', path: ['api', 'url'], defaultPort: 80 },
+  { name: 'clickhouse', path: ['clickhouse'], defaultPort: 8123 },
+  { name: 'api', path: ['api'], defaultPort: 80 },
 ] as const
 
 /** Those that `needed` names must be there; the others are left out where they cannot be seen. */
@@ -17,7 +17,8 @@ export function serversOf(stackPath: string, needed: readonly string[]): Servers
   const stack: unknown = JSON.parse(readFileSync(stackPath, 'utf8'))
   const servers = new Map<string, number>()
   for (const { name, path, defaultPort } of PARTS) {
-    const address = path.reduce(member, stack)
+    const part = path.reduce(member, stack)
+    const address = member(part, 'url') ?? part
     const pid =
       typeof address === 'string' ? pidListeningOn(portOf(address, defaultPort)) : undefined
     if (pid !== undefined) servers.set(name, pid)

@@ -8,7 +8,7 @@ import { openLive } from '../../loadtest/live-client.ts'
 import { MqttClient } from '../../loadtest/mqtt-client.ts'
 import { hostAndPort } from '../../loadtest/stack-file.ts'
 import { systemClock } from '../../platform/clock.ts'
-import { createAvroDecoder } from '../../schemas/avro-codec.ts'
+import { type AvroDecoder, createAvroDecoder } from '../../schemas/avro-codec.ts'
 import { TELEMETRY_SCHEMA, type Telemetry } from '../../schemas/telemetry.ts'
 import { ROLLUPS, TELEMETRY } from '../../schemas/topics.ts'
 import { WINDOW_UPDATE_SCHEMA, type WindowUpdate } from '../../schemas/window-update.ts'
@@ -58,9 +58,12 @@ describe('one reading', () => {
   })
 
   it('is a record of telemetry.v1 under its device, by the time it is acknowledged', async () => {
-    const decode = decoderOf<Telemetry>(TELEMETRY_SCHEMA)
     const records = await readTopic(system.stack.kafka.brokers, topic(TELEMETRY.name))
-    const ours = records.filter(({ key }) => key === `${system.tenant}/${DEVICE}`).map(decode)
+    const ours = decoded(
+      TELEMETRY_SCHEMA,
+      records.filter(({ key }) => key === `${system.tenant}/${DEVICE}`),
+      telemetryDecoder,
+    )
     assert.equal(ours.length, 1)
     const [record] = ours
     assert.deepEqual([record?.device, record?.protocol, record?.stamped], [DEVICE, 'mqtt', true])
@@ -90,9 +93,9 @@ describe('one reading', () => {
   }
 
   it('is a window update of rollups.v1', async () => {
-    const decode = decoderOf<WindowUpdate>(WINDOW_UPDATE_SCHEMA)
     const records = await readTopic(system.stack.kafka.brokers, topic(ROLLUPS.name))
-    const windows = records.map(decode).flatMap((update) => update?.windows ?? [])
+    const updates = decoded(WINDOW_UPDATE_SCHEMA, records, updateDecoder)
+    const windows = updates.flatMap((update) => update.windows)
     for (const resolutionMs of [10_000, 60_000]) {
       const window = windows.find((one) => one.resolutionMs === resolutionMs)
       assert.deepEqual(
@@ -150,12 +153,23 @@ describe('one reading', () => {
   }
 })
 
-/** Decodes a frame whatever its schema id: this test reads what the current schema wrote. */
-function decoderOf<T>(schema: Readonly<Record<string, unknown>>) {
-  return ({ value }: LoggedValue): T | undefined => {
-    const writers = new Map([[value.readUInt32BE(1), schema]])
-    const fetchSchema = () => Promise.resolve(undefined)
-    const decoded = createAvroDecoder<T>({ schema, writers, fetchSchema }).decode(value)
-    return decoded.kind === 'value' ? decoded.value : undefined
-  }
+type Writers = ReadonlyMap<number, Readonly<Record<string, unknown>>>
+
+/** Decodes frames whatever their schema id: this test reads what the current schema wrote. */
+function decoded<T>(
+  schema: Readonly<Record<string, unknown>>,
+  records: readonly LoggedValue[],
+  decoder: (schema: Readonly<Record<string, unknown>>, writers: Writers) => AvroDecoder<T>,
+): readonly T[] {
+  return records.map(({ value: frame }) => {
+    const read = decoder(schema, new Map([[frame.readUInt32BE(1), schema]])).decode(frame)
+    assert.ok(read.kind === 'value', read.kind)
+    return read.value
+  })
 }
+
+const fetchSchema = () => Promise.resolve(undefined)
+const telemetryDecoder = (schema: Readonly<Record<string, unknown>>, writers: Writers) =>
+  createAvroDecoder<Telemetry>({ schema, writers, fetchSchema })
+const updateDecoder = (schema: Readonly<Record<string, unknown>>, writers: Writers) =>
+  createAvroDecoder<WindowUpdate>({ schema, writers, fetchSchema })
