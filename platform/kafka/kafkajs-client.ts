@@ -2,13 +2,16 @@
  * The door to kafkajs: one configured client per process, its logs in our words, and its errors
  * told apart by their Kafka type.
  */
-import type { Kafka } from 'kafkajs'
+import { connect as connectTcp, isIP } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import type { ISocketFactory, Kafka } from 'kafkajs'
 import { Failure } from '../failure.ts'
 import type { Logger } from '../observe/logger.ts'
 import { requireKafkajs } from './kafkajs-replacements.ts'
 
 const CONNECTION_TIMEOUT_MS = 5_000
 const REQUEST_TIMEOUT_MS = 30_000
+const KEEP_ALIVE_MS = 15_000
 const RETRY_MS_MIN = 100
 const RETRY_MS_MAX = 2_000
 
@@ -34,6 +37,7 @@ export function createKafkaClient(
     connectionTimeout: CONNECTION_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
     enforceRequestTimeout: true,
+    socketFactory: connectSocket,
     retry: { retries, initialRetryTime: RETRY_MS_MIN, maxRetryTime: RETRY_MS_MAX },
     logLevel: logLevel.INFO,
     logCreator:
@@ -47,6 +51,19 @@ export function createKafkaClient(
         } else logger.debug(message, fields)
       },
   })
+}
+
+/** As kafkajs's own, but a dead peer is noticed sooner, and small requests leave at once. */
+const connectSocket: ISocketFactory = ({ host, port, ssl, onConnect }) => {
+  const named = isIP(host) === 0 ? { servername: host } : {}
+  const socket = ssl
+    ? connectTls({ host, port, ...named, ...ssl }, onConnect)
+    : connectTcp({ host, port }, onConnect)
+  socket.setKeepAlive(true, KEEP_ALIVE_MS)
+  socket.setNoDelay(true)
+  // While a broker is down kafkajs adds a listener per caller that waits for the socket.
+  socket.setMaxListeners(0)
+  return socket
 }
 
 /** Kafka's name of the error (`MESSAGE_TOO_LARGE`), or kafkajs's (`KafkaJSConnectionError`). */
