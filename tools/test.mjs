@@ -60,8 +60,9 @@ function testFiles(folder) {
 }
 
 /** Servers reach a test through one module, so its import tells. */
-const needsServers = (file) =>
-  /test\/stack\.js|testStack|\.\/stack\.js/.test(readFileSync(file, 'utf8'))
+function needsServers(file) {
+  return /test\/stack\.js|testStack|\.\/stack\.js/.test(readFileSync(file, 'utf8'))
+}
 
 async function startServers(folder) {
   const { startStack } = await import('../dist/local/stack.js')
