@@ -42,6 +42,7 @@ describe('reachableFolder', () => {
     mkdirSync(elsewhere)
     writeFileSync(join(elsewhere, 'kept'), '')
     assert.equal(await find(folder), elsewhere)
+    assert.equal(notes.length, 1, 'told once')
     assert.ok(existsSync(join(elsewhere, 'kept')))
   })
 

@@ -23,7 +23,8 @@ export async function reachableFolder(
   const elsewhere = join(SHELTER, `weir-${key}`)
   const mark = join(folder, MARK)
   // Without its mark the folder was deleted since, and so was, to its owner, what it stood for.
-  if (!existsSync(mark)) await rm(elsewhere, { recursive: true, force: true })
+  const isNew = !existsSync(mark)
+  if (isNew) await rm(elsewhere, { recursive: true, force: true })
   await mkdir(elsewhere, { mode: 0o755 }).catch(() => {})
   const found = await lstat(elsewhere)
   if (!found.isDirectory() || found.uid !== process.getuid?.()) {
@@ -31,10 +32,10 @@ export async function reachableFolder(
   }
   await mkdir(folder, { recursive: true })
   await writeFile(mark, `${elsewhere}\n`)
-  wanted.onProgress({
-    kind: 'note',
-    what: `user ${wanted.user.name} cannot reach ${folder}, so Postgres has its ${wanted.what} in ${elsewhere}`,
-  })
+  if (isNew) {
+    const what = `user ${wanted.user.name} cannot reach ${folder}, so Postgres has its ${wanted.what} in ${elsewhere}`
+    wanted.onProgress({ kind: 'note', what })
+  }
   return join(elsewhere, wanted.what)
 }
 

@@ -104,7 +104,7 @@ async function runFiles(files) {
 
 function summary({ passed, failed, skipped }, failures) {
   for (const { name, file } of failures) {
-    process.stdout.write(`failed: ${relative(DIST, file ?? '')}: ${name}\n`)
+    process.stdout.write(`failed: ${relative(ROOT, file ?? '')}: ${name}\n`)
   }
   if (interrupted.signal.aborted) process.stdout.write('interrupted\n')
   const tail = skipped > 0 ? `, ${skipped} skipped` : ''
