@@ -62,7 +62,7 @@ const RULES: readonly Rule[] = [
       sample('pipeline/a.ts', `import { x } from '../platform/b.ts'\nimport './c.ts'\n`),
       sample('devices/a.ts', `import type { X } from '../schemas/b.ts'\n`),
       sample('api/a.ts', `import type { X } from './contract/b.ts'\n`),
-      sample('pipeline/a.test.ts', `import { testStack } from '../test/stack.ts'\n`),
+      sample('pipeline/a.test.ts', `import { servers } from '../test/servers.ts'\n`),
       sample('cli/a.ts', `const x = import('../api/main.ts')\n`),
     ],
   },
