@@ -1,5 +1,6 @@
 /** Options of the api process. */
-import type { OptionTable } from '../platform/config/options.ts'
+import { spelledOut } from '../platform/config/option-names.ts'
+import type { OptionTable, OptionValues } from '../platform/config/options.ts'
 import {
   CLICKHOUSE_OPTIONS,
   CREDENTIAL_OPTIONS,
@@ -35,3 +36,11 @@ export const API_OPTIONS = {
     doc: 'Folder of the built dashboard; left out: dist/dashboard of this installation.',
   },
 } as const satisfies OptionTable
+
+/** Sentences about values that cannot work. */
+export function contradictions(options: OptionValues<typeof API_OPTIONS>): readonly string[] {
+  const name = spelledOut('apiAllowedOrigins')
+  return options.apiAllowedOrigins
+    .filter((origin) => !URL.canParse(origin) || new URL(origin).origin !== origin)
+    .map((origin) => `"${origin}" in ${name} is not an origin such as https://ops.example`)
+}

@@ -15,7 +15,7 @@ import { subjectSchemas } from '../schemas/registered-schemas.ts'
 import { TELEMETRY_SCHEMA, type Telemetry } from '../schemas/telemetry.ts'
 import { ROLLUPS, subjectOf, TELEMETRY } from '../schemas/topics.ts'
 import { WINDOW_UPDATE_SCHEMA, type WindowUpdate } from '../schemas/window-update.ts'
-import { API_OPTIONS } from './api-options.ts'
+import { API_OPTIONS, contradictions } from './api-options.ts'
 import type { ApiParts } from './api-parts.ts'
 import { createApiServer } from './api-server.ts'
 import { Authenticator } from './authenticator.ts'
@@ -34,6 +34,7 @@ export const apiRole: Role<typeof API_OPTIONS> = {
   name: 'api',
   summary: 'Answers queries, manages devices, feeds live dashboards.',
   options: API_OPTIONS,
+  check: contradictions,
   async build(context) {
     assertLimits()
     const { options, logger, metrics, clock } = context

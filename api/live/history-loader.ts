@@ -49,7 +49,7 @@ export class HistoryLoader {
     signal.addEventListener('abort', () => clearTimeout(early), { once: true })
     for (let waitMs = RETRY_MS; !signal.aborted; waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)) {
       try {
-        await this.#once(tenant, interest)
+        await this.#once(tenant, interest, signal)
         clearTimeout(early)
         if (!signal.aborted) ready()
         return
@@ -60,9 +60,12 @@ export class HistoryLoader {
     }
   }
 
-  async #once(tenant: string, { devices }: Interest): Promise<void> {
+  async #once(tenant: string, { devices }: Interest, signal: AbortSignal): Promise<void> {
     if (devices === '*') return this.#fleet(tenant)
-    await this.#inTurn(() => newestOfDevices(this.#parts, tenant, [...devices]))
+    await this.#inTurn(async () => {
+      // Whoever subscribes and leaves in a loop waits in line, and asks the database nothing.
+      if (!signal.aborted) await newestOfDevices(this.#parts, tenant, [...devices])
+    })
   }
 
   #fleet(tenant: string): Promise<void> {

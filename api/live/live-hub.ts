@@ -15,7 +15,7 @@ export interface Reader {
   flush(): void
 }
 
-export const TICK_MS = 25
+const TICK_MS = 25
 
 type Entry = Readonly<{ subscription: Subscription; reader: Reader }>
 /** The subscriptions of one tenant to one stream. */
@@ -35,6 +35,7 @@ export class LiveHub {
   readonly #due = new Set<Reader>()
   readonly #cursors = new Map<FeedStream, string>()
   #timer: NodeJS.Timeout | undefined
+  #lastTickMs = -Infinity
   /** The oldest append time among the items of this tick, by stream. */
   readonly #oldestAppendMs = new Map<FeedStream, number>()
 
@@ -102,10 +103,12 @@ export class LiveHub {
     }
   }
 
-  /** Has the reader flush with the next tick. */
+  /** Has the reader flush with the next tick: at once after a quiet time, else a tick later. */
   wake(reader: Reader): void {
     this.#due.add(reader)
-    this.#timer ??= setTimeout(() => this.#tick(), TICK_MS)
+    if (this.#timer !== undefined) return
+    const sinceMs = this.#parts.clock.monotonicMs() - this.#lastTickMs
+    this.#timer = setTimeout(() => this.#tick(), Math.max(0, TICK_MS - sinceMs))
   }
 
   stop(): void {
@@ -140,6 +143,7 @@ export class LiveHub {
   #tick(): void {
     const { metrics, clock, latest } = this.#parts
     this.#timer = undefined
+    this.#lastTickMs = clock.monotonicMs()
     const due = [...this.#due]
     this.#due.clear()
     for (const reader of due) reader.flush()

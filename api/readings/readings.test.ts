@@ -212,6 +212,22 @@ describe('latest', () => {
     assert.deepEqual(foreign.values, { temperature: { value: -1, at: START_MS } })
   })
 
+  it('is found however long the device has been silent', async () => {
+    const atMs = START_MS - 200 * 86_400_000
+    const row = { tenant: 'acme', device: 'pump', metric: 'ancient', kind: 'number' } as const
+    await insertSeries(databases.clickhouse, [{ ...row, series: '9' }])
+    const window = { tenant: 'acme', series: '9', startMs: atMs, count: 1, sum: 7, min: 7, max: 7 }
+    const ends = { first: 7, last: 7, firstTs: atMs + 5, lastTs: atMs + 5, version: 1 }
+    await insertRollups(databases.clickhouse, 'rollup_1m', [{ ...window, ...ends }])
+    const series = await databases.parts.telemetry.series('acme', ['pump'], 'ancient')
+    const newest = await databases.parts.telemetry.newest('acme', series, systemClock.nowMs())
+    const expected = { device: 'pump', metric: 'ancient', value: 7, at: atMs + 5 }
+    assert.deepEqual(newest, [expected])
+    const fleet = await databases.parts.telemetry.newestOfFleet('acme', atMs + 60_000)
+    assert.deepEqual(fleet, [expected])
+    assert.deepEqual(await databases.parts.telemetry.newestOfFleet('other', atMs + 60_000), [])
+  })
+
   it('prefers what the live stream saw, by event time and not by arrival', async () => {
     const offer = (at: number, value: number) =>
       databases.parts.latest.offer('acme', { device: 'pump', metric: 'temperature', value, at })

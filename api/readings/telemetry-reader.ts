@@ -39,7 +39,7 @@ const DEVICES_PER_QUESTION = 100
 const HOUR_MS = 3_600_000
 /** Newest values are searched backwards in steps: an active device is found in the first. */
 const FLEET_LOOKBACK_MS = 24 * HOUR_MS
-const LOOKBACKS_MS = [HOUR_MS, 24 * HOUR_MS, 30 * 24 * HOUR_MS, Infinity]
+const LOOKBACKS_MS = [HOUR_MS, 24 * HOUR_MS, 30 * 24 * HOUR_MS]
 
 type SampleRow = { series: string; at: number; value: number; text: string }
 
@@ -147,27 +147,22 @@ export class TelemetryReader {
   ): Promise<readonly NewestRow[]> {
     const missing = new Map(of.map((one) => [one.series, one]))
     const found: NewestRow[] = []
-    for (const lookbackMs of LOOKBACKS_MS) {
-      if (missing.size === 0) break
-      const rows = await this.#select<SampleRow>(
-        `SELECT toString(series) AS series, toUnixTimestamp64Milli(ts) AS at, value, text
-         FROM samples FINAL
-         WHERE tenant = {tenant:String} AND series IN {series:Array(UInt64)}
-           AND ts >= fromUnixTimestamp64Milli({from:Int64}, 'UTC')
-         ORDER BY samples.series DESC, samples.ts DESC LIMIT 1 BY samples.series`,
-        {
-          tenant,
-          series: idsOf([...missing.values()]),
-          from: Math.max(0, Math.floor(nowMs - lookbackMs)),
-        },
-      )
+    const take = (rows: readonly SampleRow[]): void => {
       for (const row of rows) {
         const ref = missing.get(row.series)
-        if (ref === undefined) continue
+        if (ref !== undefined) found.push(newestOf(ref, row))
         missing.delete(row.series)
-        found.push(newestOf(ref, row))
       }
     }
+    for (const lookbackMs of LOOKBACKS_MS) {
+      if (missing.size === 0) return found
+      const series = idsOf([...missing.values()])
+      const from = Math.max(0, Math.floor(nowMs - lookbackMs))
+      take(await this.#select<SampleRow>(NEWEST_SAMPLES, { tenant, series, from }))
+    }
+    if (missing.size === 0) return found
+    const series = idsOf([...missing.values()])
+    take(await this.#select<SampleRow>(NEWEST_MINUTES, { tenant, series }))
     return found
   }
 
@@ -200,6 +195,21 @@ export class TelemetryReader {
     return this.#database.select<Row>(query, parameters, { settings: SETTINGS })
   }
 }
+
+const NEWEST_SAMPLES = `
+  SELECT toString(series) AS series, toUnixTimestamp64Milli(ts) AS at, value, text
+  FROM samples FINAL
+  WHERE tenant = {tenant:String} AND series IN {series:Array(UInt64)}
+    AND ts >= fromUnixTimestamp64Milli({from:Int64}, 'UTC')
+  ORDER BY samples.series DESC, samples.ts DESC LIMIT 1 BY samples.series`
+
+/** For what has been silent for long: minute rows know the last sample, and are far fewer. */
+const NEWEST_MINUTES = `
+  SELECT toString(series) AS series, toUnixTimestamp64Milli(max(last_ts)) AS at,
+    argMax(last, last_ts) AS value, argMax(last_text, last_ts) AS text
+  FROM rollup_1m FINAL
+  WHERE tenant = {tenant:String} AND rollup_1m.series IN {series:Array(UInt64)}
+  GROUP BY series`
 
 const AFTER = `AND (samples.ts, samples.series) >
   (fromUnixTimestamp64Milli({afterAt:Int64}, 'UTC'), {afterSeries:UInt64})`

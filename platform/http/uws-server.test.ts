@@ -230,7 +230,9 @@ describe('sockets', () => {
     const client = new WebSocket(`ws://127.0.0.1:${server.port}/socket`)
     await new Promise((resolve) => client.once('open', resolve))
     const next = () =>
-      new Promise((resolve) => client.once('message', (data) => resolve(String(data))))
+      new Promise((resolve) =>
+        client.once('message', (data) => resolve((data as Buffer).toString())),
+      )
     client.send('hé')
     assert.equal(await next(), 'heard hé')
     client.send(Buffer.from([1]))
