@@ -38,6 +38,16 @@ before(async () => {
 })
 after(() => admin.close())
 
+/** Deletes all records below the offset, as retention does. */
+async function retentionTakes(topic: string, below: number): Promise<void> {
+  const kafka = createKafkaClient({ brokers, clientId: 'retention', logger }, CONNECT_RETRIES.few)
+  const retention = kafka.admin()
+  await retention.connect()
+  await retention.fetchTopicOffsets(topic) // kafkajs deletes only where it knows the leader.
+  await retention.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: `${below}` }] })
+  await retention.disconnect()
+}
+
 test('offsets that retention took are a counted, loud gap', async () => {
   const writer = log.writer(WRITER)
   await writer.start()
@@ -53,12 +63,7 @@ test('offsets that retention took are a counted, loud gap', async () => {
   assert.ok(await one.commit(first.latest(0), { offset: 1, metadata: 'held back' }))
   await one.drain(DRAIN_MS)
 
-  const kafka = createKafkaClient({ brokers, clientId: 'retention', logger }, CONNECT_RETRIES.few)
-  const retention = kafka.admin()
-  await retention.connect()
-  await retention.fetchTopicOffsets(topic) // kafkajs deletes only where it knows the leader.
-  await retention.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '3' }] })
-  await retention.disconnect()
+  await retentionTakes(topic, 3)
 
   const second = new Recorder()
   const two = log.consumer({ name: 'two', group, topics: [topic], handler: second })
@@ -72,6 +77,36 @@ test('offsets that retention took are a counted, loud gap', async () => {
   assert.deepEqual(errors, ['offsets are missing from the log'])
   assert.match((await metrics.expose()).body, /weir_offset_gap_total\{.*\} 1/)
   await two.drain(DRAIN_MS)
+})
+
+test('retention that overtakes a running consumer leaves its checkpoint alone', async () => {
+  errors.length = 0
+  const group = `${topic}-overtaken`
+  const name = `${topic}-short`
+  await admin.ensureTopics([{ name, partitions: 1, replicationFactor: 1, config: {} }])
+  const writer = log.writer(WRITER)
+  await writer.start()
+  const write = () => writer.append(name, 0, { key: null, value: Buffer.from('v') })
+  await write()
+  const handler = new Recorder()
+  const consumer = log.consumer({ name: 'overtaken', group, topics: [name], handler })
+  await consumer.start()
+  await handler.count(1)
+  const checkpoint = { offset: 0, metadata: 'held back' }
+  assert.ok(await consumer.commit(handler.latest(0), checkpoint))
+  consumer.pause(name, 0)
+  // Three requests, hence three batches: retention hides no part of a batch.
+  for (let n = 0; n < 3; n++) await write()
+  await retentionTakes(name, 3)
+  consumer.resume(name, 0)
+  await handler.count(2)
+  assert.deepEqual(
+    handler.seen.map(({ offset }) => offset),
+    [0, 3],
+  )
+  assert.deepEqual(errors, ['offsets are missing from the log'])
+  assert.deepEqual((await admin.committed(group, name)).get(0), checkpoint)
+  await Promise.all([consumer.drain(DRAIN_MS), writer.drain(DRAIN_MS)])
 })
 
 test('a partition that Kafka does not know is never called stored', async () => {

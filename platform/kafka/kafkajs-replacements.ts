@@ -15,6 +15,8 @@
  *                           end the live one when the broker closes them as idle
  *   BrokerPool.removeBroker the stock one forgets even the only broker, after which a consumer
  *                           starts anew as a new member, and waits for its old self to expire
+ *   OffsetManager.setDefaultOffset  where the log no longer has an offset, the stock one commits
+ *                           "earliest" over the group's checkpoint, and its metadata is gone
  *
  * The encoder falls back to the stock code for anything but our own packed batches.
  */
@@ -94,6 +96,7 @@ function install(): typeof Kafkajs {
   replaceTimer()
   connectOnce()
   keepLastBroker()
+  keepCheckpoint()
   return require('kafkajs') as typeof Kafkajs
 }
 
@@ -205,6 +208,29 @@ function keepLastBroker(): void {
   prototype.removeBroker = function (address) {
     if (Object.keys(this.brokers).length > 1) return stock.call(this, address)
     this.metadataExpireAt = null // As the stock one does: ask anew before the next use.
+  }
+}
+
+type Place = Readonly<{ topic: string; partition: number }>
+type TopicStart = Readonly<{ partitions: readonly Readonly<{ offset: string }>[] }>
+type OffsetManager = {
+  cluster: { fetchTopicsOffset(topics: readonly unknown[]): Promise<readonly TopicStart[]> }
+  resolvedOffsets: Record<string, Record<number, string | undefined>>
+  setDefaultOffset: (this: OffsetManager, place: Place) => Promise<void>
+}
+
+function keepCheckpoint(): void {
+  const { prototype } = require('kafkajs/src/consumer/offsetManager') as {
+    prototype: OffsetManager
+  }
+  prototype.setDefaultOffset = async function ({ topic, partition }) {
+    const asked = { topic, fromBeginning: true, partitions: [{ partition }] }
+    const [found] = await this.cluster.fetchTopicsOffset([asked])
+    // The next fetch starts here; KafkaConsumer sees the jump and reports it.
+    this.resolvedOffsets[topic] = {
+      ...this.resolvedOffsets[topic],
+      [partition]: found?.partitions[0]?.offset,
+    }
   }
 }
 
