@@ -13,7 +13,8 @@ export type CommandWithOptions<T extends OptionTable> = Readonly<{
   name: string
   summary: string
   options: T
-  run(values: OptionValues<T>): Promise<number>
+  /** `env` is for programs that it starts; options have been read from it already. */
+  run(values: OptionValues<T>, env: Readonly<NodeJS.ProcessEnv>): Promise<number>
 }>
 
 export function commandWithOptions<const T extends OptionTable>(
@@ -34,7 +35,7 @@ export function commandWithOptions<const T extends OptionTable>(
         return EXIT.usage
       }
       try {
-        return await subject.run(read.values)
+        return await subject.run(read.values, env)
       } catch (error) {
         if (!(error instanceof Failure)) throw error
         process.stderr.write(`weir ${name}: ${error.message}\n`)

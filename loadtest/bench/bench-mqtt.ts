@@ -8,6 +8,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { systemClock } from '../../platform/clock.ts'
+import type { OptionValues } from '../../platform/config/options.ts'
 import { Failure } from '../../platform/failure.ts'
 import { EXIT } from '../../platform/lifecycle/exit-codes.ts'
 import { TELEMETRY } from '../../schemas/topics.ts'
@@ -21,7 +22,8 @@ import { waitUntilCounted } from '../reconcile/quiescence.ts'
 import { printJson, quantile } from '../report.ts'
 import { type StackFile, hostAndPort, partOf, readStackFile } from '../stack-file.ts'
 import { BENCH_OPTIONS, cpuReport, printCpuReport } from './bench-options.ts'
-import { measured } from './measured-round.ts'
+import { type MeasuredRound, measured } from './measured-round.ts'
+import { withStack } from '../own-stack.ts'
 import { type LoadResult, PublishLoad } from './publish-load.ts'
 import { serversOf } from './stack-servers.ts'
 
@@ -53,49 +55,55 @@ export const benchMqttCommand = commandWithOptions({
   name: 'bench mqtt',
   summary: 'CPU seconds per million QoS 1 messages into Kafka, and publish to acknowledgement',
   options: OPTIONS,
-  async run(options) {
-    const stack = readStackFile(options.stack)
-    const servers = serversOf(options.stack, ['connector', 'kafka'])
-    const prefix = `bench-${randomBytes(3).toString('hex')}`
-    const progress = new ProgressLine()
-    progress.show(() => `bench mqtt: connecting ${options.connections} devices`)
-    const clients = await connected(stack, prefix, options.connections)
-    const load = new PublishLoad(clients)
-    const play = (ms: number): Promise<LoadResult> =>
-      options.rate === 0 ? load.closedLoop(options.inFlight, ms) : load.openLoop(options.rate, ms)
-    const results: LoadResult[] = [await play(WARM_UP_MS)]
-    const rounds: { round: Awaited<ReturnType<typeof measured>>['round']; messages: number }[] = []
-    for (let index = 0; index < options.rounds; index++) {
-      progress.show(() => `bench mqtt: round ${index + 1} of ${options.rounds}`)
-      // The pipeline's work for the round before is not this round's.
-      await counted(stack)
-      await sleep(500)
-      const { round, result } = await measured(servers, () => play(options.seconds * 1000))
-      results.push(result)
-      rounds.push({ round, messages: result.sent })
-    }
-    progress.show(() => 'bench mqtt: counting what is stored')
-    await Promise.all(clients.map((client) => client.end()))
-    await counted(stack)
-    await verify(stack, prefix, results)
-    progress.stop()
-    const report = cpuReport(rounds)
-    const ackMs = results
-      .slice(1)
-      .flatMap((result) => result.ackMs)
-      .sort((a, b) => a - b)
-    const latency = { ackMsP50: quantile(ackMs, 0.5), ackMsP99: quantile(ackMs, 0.99) }
-    printCpuReport(`QoS 1, ${options.connections} connections, acks=all`, report)
-    process.stdout.write(
-      `publish to acknowledgement p50 ${latency.ackMsP50.toFixed(1)} ms, p99 ${latency.ackMsP99.toFixed(1)} ms; every message is stored once\n`,
-    )
-    const { connections, rate, seed } = options
-    if (options.json) {
-      printJson({ command: 'bench mqtt', ok: true, connections, rate, seed, ...report, ...latency })
-    }
-    return EXIT.ok
-  },
+  run: (options, env) =>
+    withStack({ ...options, env }, (stackPath) => benchMqtt(stackPath, options)),
 })
+
+async function benchMqtt(
+  stackPath: string,
+  options: OptionValues<typeof OPTIONS>,
+): Promise<number> {
+  const stack = readStackFile(stackPath)
+  const servers = serversOf(stackPath, ['connector', 'kafka'])
+  const prefix = `bench-${randomBytes(3).toString('hex')}`
+  const progress = new ProgressLine()
+  progress.show(() => `bench mqtt: connecting ${options.connections} devices`)
+  const clients = await connected(stack, prefix, options.connections)
+  const load = new PublishLoad(clients)
+  const play = (ms: number): Promise<LoadResult> =>
+    options.rate === 0 ? load.closedLoop(options.inFlight, ms) : load.openLoop(options.rate, ms)
+  const results: LoadResult[] = [await play(WARM_UP_MS)]
+  const rounds: { round: MeasuredRound; messages: number }[] = []
+  for (let index = 0; index < options.rounds; index++) {
+    progress.show(() => `bench mqtt: round ${index + 1} of ${options.rounds}`)
+    // The pipeline's work for the round before is not this round's.
+    await counted(stack)
+    await sleep(500)
+    const { round, result } = await measured(servers, () => play(options.seconds * 1000))
+    results.push(result)
+    rounds.push({ round, messages: result.sent })
+  }
+  progress.show(() => 'bench mqtt: counting what is stored')
+  await Promise.all(clients.map((client) => client.end()))
+  await counted(stack)
+  await verify(stack, prefix, results)
+  progress.stop()
+  const report = cpuReport(rounds)
+  const ackMs = results
+    .slice(1)
+    .flatMap((result) => result.ackMs)
+    .sort((a, b) => a - b)
+  const latency = { ackMsP50: quantile(ackMs, 0.5), ackMsP99: quantile(ackMs, 0.99) }
+  printCpuReport(`QoS 1, ${options.connections} connections, acks=all`, report)
+  process.stdout.write(
+    `publish to acknowledgement p50 ${latency.ackMsP50.toFixed(1)} ms, p99 ${latency.ackMsP99.toFixed(1)} ms; every message is stored once\n`,
+  )
+  const { connections, rate, seed } = options
+  if (options.json) {
+    printJson({ command: 'bench mqtt', ok: true, connections, rate, seed, ...report, ...latency })
+  }
+  return EXIT.ok
+}
 
 async function connected(
   stack: StackFile,

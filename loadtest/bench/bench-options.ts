@@ -5,8 +5,13 @@ import { DRIFT_MAX, type MeasuredRound } from './measured-round.ts'
 export const BENCH_OPTIONS = {
   stack: {
     kind: 'text',
-    default: '.weir/local.json',
-    doc: 'Description of the running system to measure, as npm start writes it.',
+    default: '',
+    doc: 'Description of a running system to measure (.weir/local.json); empty: one of its own.',
+  },
+  serversDir: {
+    kind: 'text',
+    default: '',
+    doc: 'Where downloaded servers are kept; empty: .weir/servers of this checkout.',
   },
   rounds: { kind: 'integer', default: 3, min: 1, max: 100, doc: 'Rounds; medians are reported.' },
   seed: { kind: 'text', default: 'weir', doc: 'Names the random course of the load.' },

@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../../platform/clock.ts'
 import { envName } from '../../platform/config/option-names.ts'
+import type { OptionValues } from '../../platform/config/options.ts'
 import { Failure } from '../../platform/failure.ts'
 import { EXIT } from '../../platform/lifecycle/exit-codes.ts'
 import { TELEMETRY } from '../../schemas/topics.ts'
@@ -21,8 +22,9 @@ import { waitUntilCounted } from '../reconcile/quiescence.ts'
 import { printJson } from '../report.ts'
 import { type StackFile, partOf, readStackFile } from '../stack-file.ts'
 import { BENCH_OPTIONS, cpuReport, printCpuReport } from './bench-options.ts'
-import { startWeir } from './child-program.ts'
+import { startWeir } from '../child-program.ts'
 import { type MeasuredRound, measured } from './measured-round.ts'
+import { withStack } from '../own-stack.ts'
 import { type Preloaded, preload } from './preload.ts'
 import { serversOf } from './stack-servers.ts'
 
@@ -38,42 +40,50 @@ export const benchPipelineCommand = commandWithOptions({
   name: 'bench pipeline',
   summary: 'records a second and core, and CPU seconds per million, with exact sums checked',
   options: OPTIONS,
-  async run(options) {
-    const stack = readStackFile(options.stack)
-    const servers = new Map(serversOf(options.stack, ['kafka', 'clickhouse']))
-    for (const other of ['pipeline', 'connector', 'api']) servers.delete(other)
-    const progress = new ProgressLine()
-    const rounds: { round: MeasuredRound; messages: number }[] = []
-    for (let index = 0; index < options.rounds; index++) {
-      progress.show(() => `bench pipeline: round ${index + 1} of ${options.rounds}`)
-      rounds.push(await oneRound(stack, servers, options))
-    }
-    progress.stop()
-    const report = cpuReport(rounds)
-    printCpuReport('10 s and 1 min windows, 3 samples a record', report)
-    const recordsPerSAndCore = 1e6 / (report.cpuSPerMillion['pipeline'] ?? Number.NaN)
-    process.stdout.write(
-      `${Math.round(recordsPerSAndCore)} records a second and core; every sum is exact\n`,
-    )
-    if (options.json) {
-      printJson({ command: 'bench pipeline', ok: true, recordsPerSAndCore, ...report })
-    }
-    return EXIT.ok
-  },
+  run: (options, env) =>
+    withStack({ ...options, env }, (stackPath) => benchPipeline(stackPath, options, env)),
 })
+
+async function benchPipeline(
+  stackPath: string,
+  options: OptionValues<typeof OPTIONS>,
+  env: Readonly<NodeJS.ProcessEnv>,
+): Promise<number> {
+  const stack = readStackFile(stackPath)
+  const servers = new Map(serversOf(stackPath, ['kafka', 'clickhouse']))
+  for (const other of ['pipeline', 'connector', 'api']) servers.delete(other)
+  const progress = new ProgressLine()
+  const rounds: { round: MeasuredRound; messages: number }[] = []
+  for (let index = 0; index < options.rounds; index++) {
+    progress.show(() => `bench pipeline: round ${index + 1} of ${options.rounds}`)
+    rounds.push(await oneRound(stack, servers, { ...options, env }))
+  }
+  progress.stop()
+  const report = cpuReport(rounds)
+  printCpuReport('10 s and 1 min windows, 3 samples a record', report)
+  const recordsPerSAndCore = 1e6 / (report.cpuSPerMillion['pipeline'] ?? Number.NaN)
+  process.stdout.write(
+    `${Math.round(recordsPerSAndCore)} records a second and core; every sum is exact\n`,
+  )
+  if (options.json) {
+    printJson({ command: 'bench pipeline', ok: true, recordsPerSAndCore, ...report })
+  }
+  return EXIT.ok
+}
 
 async function oneRound(
   stack: StackFile,
   servers: ReadonlyMap<string, number>,
-  { records, devices }: Readonly<{ records: number; devices: number }>,
+  options: Readonly<{ records: number; devices: number; env: Readonly<NodeJS.ProcessEnv> }>,
 ): Promise<{ round: MeasuredRound; messages: number }> {
   const name = `bench${randomBytes(3).toString('hex')}`
+  const { records, devices } = options
   const { brokers } = partOf(stack, 'kafka')
   const { url } = partOf(stack, 'clickhouse')
   const folder = mkdtempSync(join(tmpdir(), 'weir-bench-'))
   const place = { url, database: name }
   await queryRows({ url, database: 'default' }, { sql: `CREATE DATABASE ${name}` })
-  const env = environment(stack, { name, folder })
+  const env = { ...options.env, ...environment(stack, { name, folder }) }
   try {
     await startWeir(['migrate'], env).ended
     const registryUrl = partOf(stack, 'registry').url

@@ -3,9 +3,15 @@ import { commandOfCommands } from '../command-with-options.ts'
 import { benchLiveCommand } from './bench-live.ts'
 import { benchMqttCommand } from './bench-mqtt.ts'
 import { benchPipelineCommand } from './bench-pipeline.ts'
+import { benchStartCommand } from './bench-start.ts'
 
 export const benchCommand = commandOfCommands({
   name: 'bench',
   summary: 'measures CPU seconds per million messages, latency and start-up',
-  commands: { mqtt: benchMqttCommand, pipeline: benchPipelineCommand, live: benchLiveCommand },
+  commands: {
+    mqtt: benchMqttCommand,
+    pipeline: benchPipelineCommand,
+    live: benchLiveCommand,
+    start: benchStartCommand,
+  },
 })

@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { systemClock } from '../../platform/clock.ts'
 import type { OptionValues } from '../../platform/config/options.ts'
@@ -11,6 +12,7 @@ import { EXIT } from '../../platform/lifecycle/exit-codes.ts'
 import { commandWithOptions } from '../command-with-options.ts'
 import { DeviceAccounts } from '../device-accounts.ts'
 import { LedgerWriter, readLedger } from '../ledger.ts'
+import { withStack } from '../own-stack.ts'
 import { ProgressLine } from '../progress-line.ts'
 import { holds } from '../reconcile/compare.ts'
 import { printVerdict, reconcile } from '../reconcile/reconcile.ts'
@@ -25,8 +27,13 @@ const percent = (value: number, doc: string) =>
 const OPTIONS = {
   stack: {
     kind: 'text',
-    default: '.weir/local.json',
-    doc: 'Description of the running system, as npm start writes it.',
+    default: '',
+    doc: 'Description of a running system (.weir/local.json); empty: one of its own, reconciled.',
+  },
+  serversDir: {
+    kind: 'text',
+    default: '',
+    doc: 'Where downloaded servers are kept; empty: .weir/servers of this checkout.',
   },
   devices: { kind: 'integer', default: 100, min: 1, max: 20_000, doc: 'Connections, one each.' },
   rate: {
@@ -77,36 +84,42 @@ const OPTIONS = {
   },
   json: { kind: 'switch', default: false, doc: 'Print one JSON object as the last line.' },
 } as const
+const COUNTED_LIMIT_MS = 120_000
 type Options = OptionValues<typeof OPTIONS>
 
 export const runCommand = commandWithOptions({
   name: 'loadtest run',
   summary: 'plays a simulated fleet and keeps a ledger of every acknowledged sample',
   options: OPTIONS,
-  async run(options) {
-    const stack = readStackFile(options.stack)
-    // Fresh devices for every run: what an earlier one stored cannot be mistaken for ours.
-    const prefix = `lt-${randomBytes(3).toString('hex')}`
-    const folder = join(dirname(options.stack), 'loadtest')
-    mkdirSync(folder, { recursive: true })
-    const path = options.ledger === '' ? join(folder, `${prefix}.ledger`) : options.ledger
-    const result = await playFleet(options, { stack, prefix, path })
-    printTable([['fleet', ''], ...Object.entries(result).map(([name, value]) => [name, value])])
-    process.stdout.write(`ledger: ${path}\n`)
-    const answered = options.qos === '0' || result.unacknowledged === 0
-    let ok = answered && result.acksOutOfOrder === 0
-    const report = { command: 'loadtest run', seed: options.seed, ledger: path, ...result }
-    if (!options.reconcile) {
-      if (options.json) printJson({ ...report, ok })
-      return ok ? EXIT.ok : EXIT.failed
-    }
-    const verdict = await reconcile({ stack, ledger: await readLedger(path), limitMs: 120_000 })
-    printVerdict(verdict)
-    ok &&= holds(verdict)
-    if (options.json) printJson({ ...report, ok, verdict })
-    return ok ? EXIT.ok : EXIT.failed
-  },
+  run: (options, env) =>
+    withStack({ ...options, env }, (stackPath) => runFleet(stackPath, options)),
 })
+
+async function runFleet(stackPath: string, options: Options): Promise<number> {
+  const stack = readStackFile(stackPath)
+  // Fresh devices for every run: what an earlier one stored cannot be mistaken for ours.
+  const prefix = `lt-${randomBytes(3).toString('hex')}`
+  // A stack of its own is gone afterwards, and the ledger should not go with it.
+  const folder = options.stack === '' ? tmpdir() : join(dirname(stackPath), 'loadtest')
+  mkdirSync(folder, { recursive: true })
+  const path = options.ledger === '' ? join(folder, `${prefix}.ledger`) : options.ledger
+  const result = await playFleet(options, { stack, prefix, path })
+  printTable([['fleet', ''], ...Object.entries(result).map(([name, value]) => [name, value])])
+  process.stdout.write(`ledger: ${path}\n`)
+  const answered = options.qos === '0' || result.unacknowledged === 0
+  const orderly = answered && result.acksOutOfOrder === 0
+  const report = { command: 'loadtest run', seed: options.seed, ledger: path, ...result }
+  if (!options.reconcile && options.stack !== '') {
+    if (options.json) printJson({ ...report, ok: orderly })
+    return orderly ? EXIT.ok : EXIT.failed
+  }
+  const ledger = await readLedger(path)
+  const verdict = await reconcile({ stack, ledger, limitMs: COUNTED_LIMIT_MS })
+  printVerdict(verdict)
+  const ok = orderly && holds(verdict)
+  if (options.json) printJson({ ...report, ok, verdict })
+  return ok ? EXIT.ok : EXIT.failed
+}
 
 async function playFleet(
   options: Options,

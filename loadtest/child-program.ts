@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { Failure } from '../../platform/failure.ts'
+import { Failure } from '../platform/failure.ts'
 
 const TAIL_CHARS = 2000
 const END_MS = 15_000
@@ -18,18 +18,15 @@ export type ChildProgram = Readonly<{
 }>
 
 /** `weir <args>` of this very build. */
-export const startWeir = (args: readonly string[], env: Readonly<Record<string, string>>) =>
-  startProgram(
-    ['--enable-source-maps', join(import.meta.dirname, '../../cli/weir.js'), ...args],
-    env,
-  )
+export const startWeir = (args: readonly string[], env: Readonly<NodeJS.ProcessEnv>) =>
+  startProgram(['--enable-source-maps', join(import.meta.dirname, '../cli/weir.js'), ...args], env)
 
 export function startProgram(
   args: readonly string[],
-  env: Readonly<Record<string, string>>,
+  env: Readonly<NodeJS.ProcessEnv>,
 ): ChildProgram {
   const child = spawn(process.execPath, args, {
-    env: { ...env },
+    env,
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
   let tail = ''
