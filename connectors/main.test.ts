@@ -31,6 +31,7 @@ import { topicSpecs } from '../schemas/topic-specs.ts'
 import { subjectOf } from '../schemas/topics.ts'
 import { testStack } from '../test/stack.ts'
 import { connectorsRole } from './main.ts'
+import { CONNACK } from './mqtt/packet.ts'
 import { QUIET } from './mqtt/test-bench.ts'
 
 const TENANT = 'acme'
@@ -115,6 +116,22 @@ describe('a device', () => {
     await world.deleteDevice('gone-1')
     await closed
     await assert.rejects(publishWithMosquitto({ username, secret }, '{"a":1}'))
+  })
+})
+
+describe('without Postgres', () => {
+  it('the process starts, and tells strangers to come again later', async () => {
+    const nobody = `postgres://nobody@${HOST}:1/none`
+    const role = await connectorsRole.build(world.context({ postgresUrl: nobody }))
+    const started: Service[] = []
+    await startServices(role.services, started)
+    const connecting = mqtt.connectAsync(
+      role.addresses()['mqtt'] ?? '',
+      { username: 'a@acme', password: 'b', reconnectPeriod: 0 },
+      false,
+    )
+    await assert.rejects(connecting, { code: CONNACK.unavailable })
+    assert.deepEqual(await drainServices(started, DRAIN_MS, systemClock), [])
   })
 })
 
