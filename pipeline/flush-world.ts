@@ -133,7 +133,8 @@ export class FlushWorld {
 
   #read(owner: Owner, records: number): void {
     for (const { offset, appendMs, record } of this.#log.slice(owner.next, owner.next + records)) {
-      owner.fold.accept(record, offset, appendMs)
+      if (record === undefined) owner.fold.skip(offset, appendMs)
+      else owner.fold.accept(record, offset, appendMs)
       owner.next = offset + 1
     }
     owner.fold.takeUnpublished(true)

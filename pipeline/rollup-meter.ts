@@ -66,6 +66,10 @@ export class RollupMeter {
     this.#metrics.add('weir_pipeline_corrections_total', totals.corrections)
   }
 
+  unpublished(windows: number): void {
+    this.#metrics.add('weir_pipeline_live_skipped_total', windows)
+  }
+
   sinkRetried(): void {
     this.#metrics.add('weir_pipeline_sink_retries_total')
   }

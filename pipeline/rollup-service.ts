@@ -35,6 +35,7 @@ import {
   freshCheckpoint,
   parseCheckpoint,
 } from './window/checkpoint.ts'
+import type { RollupRow } from './window/rollup-row.ts'
 import type { PartitionFlush } from './write-flush.ts'
 
 export type RollupPorts = Readonly<{
@@ -216,7 +217,7 @@ export class RollupService implements Service {
   }
 
   #flushLoop(): FlushLoop {
-    const { timers, clock, logger, live } = this.#ports
+    const { timers, clock, logger } = this.#ports
     const sink = retryingSink(this.#ports.sink, {
       timers,
       stopped: () => this.#draining,
@@ -231,7 +232,7 @@ export class RollupService implements Service {
       clock,
       ports: {
         sink,
-        corrected: (rows) => live.publish(rows),
+        corrected: (rows) => this.#publishCorrections(rows),
         checkRawRetention: (oldestMs) => this.#checkRawRetention(oldestMs),
       },
       collect: () => this.#collect(),
@@ -271,6 +272,12 @@ export class RollupService implements Service {
       if (rows.length > 0) live.publish(rows)
     }
     this.#meter.queued(this.#gate.bytes)
+  }
+
+  /** A flush does not wait for live readers: what they miss here, the tables tell them. */
+  #publishCorrections(rows: readonly RollupRow[]): void {
+    if (this.#ports.live.hasRoom()) this.#ports.live.publish(rows)
+    else this.#meter.unpublished(rows.length)
   }
 
   #portsOfRunners(): RunnerPorts {

@@ -11,11 +11,17 @@ import { systemClock } from '../platform/clock.ts'
 import { Clickhouse, quoted } from '../platform/clickhouse/clickhouse.ts'
 import { readOptions } from '../platform/config/read-options.ts'
 import { createKafkaLog } from '../platform/kafka/kafkajs-log.ts'
-import type { LogRecord } from '../platform/kafka/log.ts'
-import { ensureSchemas } from '../platform/kafka/schema-registry.ts'
+import type { Log, LogAdmin, LogRecord, LogWriter } from '../platform/kafka/log.ts'
+import { ensureSchemas, type SchemaIds } from '../platform/kafka/schema-registry.ts'
 import { createLogger } from '../platform/observe/json-logger.ts'
 import { Metrics } from '../platform/observe/metrics.ts'
-import { createAvroDecoder, createAvroEncoder } from '../schemas/avro-codec.ts'
+import {
+  type AvroDecoder,
+  type AvroEncoder,
+  type AvroSchema,
+  createAvroDecoder,
+  createAvroEncoder,
+} from '../schemas/avro-codec.ts'
 import { subjectSchemas } from '../schemas/registered-schemas.ts'
 import { type Telemetry, TELEMETRY_SCHEMA } from '../schemas/telemetry.ts'
 import { topicSpecs } from '../schemas/topic-specs.ts'
@@ -24,28 +30,23 @@ import { type WindowUpdate, WINDOW_UPDATE_SCHEMA } from '../schemas/window-updat
 import { type TestStack, testStack } from '../test/stack.ts'
 import { pipelineRole } from './main.ts'
 import { PIPELINE_OPTIONS, type PipelineOptions } from './pipeline-options.ts'
-import { bruteForce, type LoggedRecord, rollupKey } from './window/brute-force.ts'
+import { tableDifferences } from './table-differences.ts'
+import { bruteForce, type LoggedRecord } from './window/brute-force.ts'
 import { parseCheckpoint } from './window/checkpoint.ts'
 
 const ACCEPTED_AGE_MS = 391 * 86_400_000
 const POLL_MS = 20
+const quiet = createLogger({ level: 'warn', format: 'json', clock: systemClock, write: () => {} })
 
-export type Deployment = Awaited<ReturnType<typeof deploy>>
-
-export async function deploy(partitions: number, values: Readonly<Record<string, string>> = {}) {
+/** Option values of the role by name, in front of its defaults. */
+export async function deploy(
+  partitions: number,
+  values: Readonly<Record<string, string>> = {},
+): Promise<Deployment> {
   const stack = await testStack()
   const prefix = stack.namespace
   const database = `${prefix}db`
-  const clickhouseOptions = { url: stack.clickhouse.url, database, user: 'default', password: '' }
-  await migrateClickhouse(clickhouseOptions)
-  const clickhouse = new Clickhouse(clickhouseOptions)
-  const lines: string[] = []
-  const quiet = createLogger({
-    level: 'warn',
-    format: 'json',
-    clock: systemClock,
-    write: (line) => lines.push(line),
-  })
+  await migrateClickhouse(clickhouseOptions(stack, database))
   const log = createKafkaLog({
     brokers: stack.kafka.brokers,
     clientId: `${prefix}test`,
@@ -56,119 +57,153 @@ export async function deploy(partitions: number, values: Readonly<Record<string,
   const admin = log.admin()
   await admin.ensureTopics(topicSpecs(prefix, partitions, 1))
   const ids = await ensureSchemas(stack.registry.url, subjectSchemas(prefix))
-  const topic = `${prefix}telemetry.v1`
-  const telemetryId = ids[subjectOf(topic)] ?? -1
-  const encoder = createAvroEncoder<Telemetry>(TELEMETRY_SCHEMA, telemetryId)
   const writer = log.writer({ name: 'test', queuedBytesMax: 1 << 28, lingerMs: 2 })
   await writer.start()
-  const folder = mkdtempSync(join(tmpdir(), 'weir-pipeline-'))
-  const argv = argumentsOf(stack, folder, {
-    clickhouseDatabase: database,
-    topicPrefix: prefix,
-    ...values,
-  })
+  return new Deployment({ stack, database, log, admin, writer, ids, partitions, values })
+}
 
-  async function send(record: Telemetry): Promise<void> {
-    const key = Buffer.from(deviceKey(record.tenant, record.device))
-    await sendRaw(partitionOf(key, partitions), key, encoder.encode(record))
+type Parts = Readonly<{
+  stack: TestStack
+  database: string
+  log: Log
+  admin: LogAdmin
+  writer: LogWriter
+  ids: SchemaIds
+  partitions: number
+  values: Readonly<Record<string, string>>
+}>
+
+export class Deployment {
+  readonly prefix: string
+  readonly topic: string
+  /** Arguments of the pipeline command. */
+  readonly argv: readonly string[]
+  readonly log: Log
+  readonly clickhouse: Clickhouse
+  readonly encoder: AvroEncoder<Telemetry>
+  readonly #parts: Parts
+  readonly #folder = mkdtempSync(join(tmpdir(), 'weir-pipeline-'))
+  readonly #decoder: AvroDecoder<Telemetry>
+  readonly #liveDecoder: AvroDecoder<WindowUpdate>
+
+  constructor(parts: Parts) {
+    const { stack, database, ids, values } = parts
+    this.#parts = parts
+    this.log = parts.log
+    this.prefix = stack.namespace
+    this.topic = `${this.prefix}telemetry.v1`
+    this.clickhouse = new Clickhouse(clickhouseOptions(stack, database))
+    const telemetryId = ids[subjectOf(this.topic)] ?? -1
+    this.encoder = createAvroEncoder<Telemetry>(TELEMETRY_SCHEMA, telemetryId)
+    this.#decoder = decoderOf<Telemetry>(TELEMETRY_SCHEMA, telemetryId)
+    const liveId = ids[subjectOf(this.prefix + ROLLUPS.name)] ?? -1
+    this.#liveDecoder = decoderOf<WindowUpdate>(WINDOW_UPDATE_SCHEMA, liveId)
+    const own = { clickhouseDatabase: database, topicPrefix: this.prefix, ...values }
+    this.argv = argumentsOf(stack, this.#folder, own)
   }
-  const sendRaw = (partition: number, key: Buffer | null, value: Buffer): Promise<void> =>
-    writer.append(topic, partition, { key, value })
 
-  /** The role's services, in this process. */
-  async function start(metrics = new Metrics({ role: 'pipeline', processMetrics: false })) {
-    const options = optionsFrom(argv)
+  /** Appends a record as a connector does. */
+  send(record: Telemetry): Promise<void> {
+    const key = Buffer.from(deviceKey(record.tenant, record.device))
+    const partition = partitionOf(key, this.#parts.partitions)
+    return this.sendRaw(partition, key, this.encoder.encode(record))
+  }
+
+  sendRaw(partition: number, key: Buffer | null, value: Buffer): Promise<void> {
+    return this.#parts.writer.append(this.topic, partition, { key, value })
+  }
+
+  /** Runs the role's services in this process. */
+  async start() {
+    const metrics = new Metrics({ role: 'pipeline', processMetrics: false })
+    const options = optionsFrom(this.argv)
     const context = { options, logger: quiet, metrics, clock: systemClock }
     const { services } = await pipelineRole.build(context)
     for (const service of services) await service.start()
-    return {
-      metrics,
-      failure: Promise.race(services.map((service) => service.failure)),
-      async stop() {
-        for (const service of services.toReversed()) await service.drain(5_000)
-      },
+    const failure = Promise.race(services.map((service) => service.failure))
+    const stop = async (): Promise<void> => {
+      for (const service of services.toReversed()) await service.drain(5_000)
     }
+    return { metrics, failure, stop }
   }
 
   /** Resolves when everything that is in the log by now is committed as processed. */
-  async function settled(): Promise<void> {
-    const ranges = await admin.offsetRange(topic)
+  async settled(): Promise<void> {
+    const { admin } = this.#parts
+    const ranges = await admin.offsetRange(this.topic)
     for (;;) {
-      const committed = await admin.committed(`${prefix}rollup`, topic)
-      const behind = [...ranges].filter(([partition, { end }]) => {
-        const at = committed.get(partition)
-        return (
-          end > (at === undefined ? 0 : (parseCheckpoint(at.offset, at.metadata)?.position ?? 0))
-        )
-      })
-      if (behind.length === 0) return
+      const committed = await admin.committed(`${this.prefix}rollup`, this.topic)
+      const isBehind = ([partition, { end }]: [number, { end: number }]): boolean => {
+        const { offset, metadata } = committed.get(partition) ?? { offset: 0, metadata: '' }
+        return end > (parseCheckpoint(offset, metadata)?.position ?? 0)
+      }
+      if (![...ranges].some(isBehind)) return
       await new Promise((resolve) => setTimeout(resolve, POLL_MS))
     }
   }
 
-  async function close(): Promise<void> {
-    await writer.drain(2_000)
-    await admin.close()
-    await clickhouse.command(`DROP DATABASE ${quoted(database)}`)
-    await clickhouse.close()
-    rmSync(folder, { recursive: true, force: true })
-  }
-
-  async function logged(): Promise<LoggedRecord[]> {
-    const decoder = createAvroDecoder<Telemetry>({
-      schema: TELEMETRY_SCHEMA,
-      writers: new Map([[telemetryId, TELEMETRY_SCHEMA]]),
-      fetchSchema: async () => undefined,
-    })
-    const records = await readAll(topic)
-    return records.flatMap(({ offset, timestampMs, value }) => {
-      const decoded = value === null ? undefined : decoder.decode(value)
-      if (decoded?.kind !== 'value') return []
-      return [{ offset, appendMs: timestampMs, record: decoded.value }]
+  /** The telemetry log as Kafka holds it, partition by partition. */
+  async logged(): Promise<LoggedRecord[]> {
+    const records = await this.#readAll(this.topic)
+    return records.map(({ offset, timestampMs, value }) => {
+      const decoded = this.#decoder.decode(value ?? Buffer.alloc(0))
+      const record = decoded.kind === 'value' ? decoded.value : undefined
+      return { offset, appendMs: timestampMs, record }
     })
   }
 
-  const liveTopic = prefix + ROLLUPS.name
-  const liveDecoder = createAvroDecoder<WindowUpdate>({
-    schema: WINDOW_UPDATE_SCHEMA,
-    writers: new Map([[ids[subjectOf(liveTopic)] ?? -1, WINDOW_UPDATE_SCHEMA]]),
-    fetchSchema: async () => undefined,
-  })
+  deadLetters(): Promise<LogRecord[]> {
+    return this.#readAll(this.prefix + DEAD_LETTERS.name)
+  }
 
-  function liveUpdateOf({ value }: LogRecord): WindowUpdate[] {
-    const decoded = liveDecoder.decode(value ?? Buffer.alloc(0))
+  async liveUpdates(): Promise<WindowUpdate[]> {
+    const records = await this.#readAll(this.prefix + ROLLUPS.name)
+    return records.flatMap((record) => this.liveUpdateOf(record))
+  }
+
+  liveUpdateOf({ value }: LogRecord): WindowUpdate[] {
+    const decoded = this.#liveDecoder.decode(value ?? Buffer.alloc(0))
     return decoded.kind === 'value' ? [decoded.value] : []
   }
 
-  const liveUpdates = async (): Promise<WindowUpdate[]> =>
-    (await readAll(liveTopic)).flatMap(liveUpdateOf)
+  /** What differs between the tables and brute force over the log; empty when all is exact. */
+  async differences(): Promise<string[]> {
+    return tableDifferences(this.clickhouse, bruteForce(await this.logged(), ACCEPTED_AGE_MS))
+  }
+
+  async close(): Promise<void> {
+    await this.#parts.writer.drain(2_000)
+    await this.#parts.admin.close()
+    await this.clickhouse.command(`DROP DATABASE ${quoted(this.#parts.database)}`)
+    await this.clickhouse.close()
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
 
   /** Every record that is in the topic by now, partition by partition. */
-  async function readAll(name: string): Promise<LogRecord[]> {
-    const ends = await admin.offsetRange(name)
-    const records: LogRecord[] = []
-    const missing = new Set(
-      [...ends].flatMap(([p, { end, earliest }]) => (end > earliest ? [p] : [])),
-    )
-    if (missing.size === 0) return records
+  async #readAll(topic: string): Promise<LogRecord[]> {
+    const ranges = await this.#parts.admin.offsetRange(topic)
+    const filled = [...ranges].filter(([, { earliest, end }]) => end > earliest)
+    const missing = new Map(filled.map(([partition, { end }]) => [partition, end]))
+    if (missing.size === 0) return []
+    const records = new Map<number, LogRecord[]>()
     let finish: () => void = () => {}
     const done = new Promise<void>((resolve) => {
       finish = resolve
     })
-    const byPartition = new Map<number, LogRecord[]>()
-    const consumer = log.consumer({
-      name: `${prefix}reader`,
+    const consumer = this.log.consumer({
+      name: `${this.prefix}reader`,
       group: undefined,
-      topics: [name],
+      topics: [topic],
       handler: {
         assigned: async () => 0,
         revoked: () => {},
         batch: async (batch) => {
-          const list = byPartition.get(batch.partition) ?? []
-          byPartition.set(batch.partition, list)
+          const list = records.get(batch.partition) ?? []
+          records.set(batch.partition, list)
           batch.forEach((record) => list.push(copyOf(record)))
-          if (batch.lastOffset + 1 >= (ends.get(batch.partition)?.end ?? 0))
+          if (batch.lastOffset + 1 >= (missing.get(batch.partition) ?? 0)) {
             missing.delete(batch.partition)
+          }
           if (missing.size === 0) finish()
         },
       },
@@ -176,37 +211,23 @@ export async function deploy(partitions: number, values: Readonly<Record<string,
     await consumer.start()
     await done
     await consumer.drain(2_000)
-    return [...byPartition.values()].flat()
-  }
-
-  /** What differs between the tables and brute force over the log; empty when all is exact. */
-  async function differences(): Promise<string[]> {
-    const expected = bruteForce(await logged(), ACCEPTED_AGE_MS)
-    return [
-      ...(await sampleDifferences(clickhouse, expected)),
-      ...(await rollupDifferences(clickhouse, expected)),
-    ]
-  }
-
-  const deadLetters = () => readAll(prefix + DEAD_LETTERS.name)
-  return {
-    ...{
-      stack,
-      prefix,
-      topic,
-      argv,
-      admin,
-      clickhouse,
-      log,
-      encoder,
-      lines,
-      send,
-      sendRaw,
-      writer,
-    },
-    ...{ start, settled, close, logged, liveUpdates, liveUpdateOf, deadLetters, differences },
+    return [...records.values()].flat()
   }
 }
+
+const clickhouseOptions = (stack: TestStack, database: string) => ({
+  url: stack.clickhouse.url,
+  database,
+  user: 'default',
+  password: '',
+})
+
+const decoderOf = <T>(schema: AvroSchema, id: number): AvroDecoder<T> =>
+  createAvroDecoder<T>({
+    schema,
+    writers: new Map([[id, schema]]),
+    fetchSchema: async () => undefined,
+  })
 
 function argumentsOf(stack: TestStack, folder: string, values: Readonly<Record<string, string>>) {
   const all = {
@@ -237,71 +258,3 @@ const copyOf = (record: LogRecord): LogRecord => ({
     Object.entries(record.headers).map(([name, value]) => [name, Buffer.from(value)]),
   ),
 })
-
-type Expected = ReturnType<typeof bruteForce>
-const NAME = `concat(s.tenant, '/', s.device, '/', s.metric, '/', s.kind)`
-const NUMBERS = { settings: { output_format_json_quote_64bit_integers: 0 } }
-
-async function sampleDifferences(clickhouse: Clickhouse, expected: Expected): Promise<string[]> {
-  type Row = { name: string; t: number; value: number; text: string; off: number }
-  const rows = await clickhouse.select<Row>(
-    `SELECT ${NAME} AS name, toUnixTimestamp64Milli(r.ts) AS t, r.value AS value, r.text AS text, r.off AS off
-     FROM (SELECT * FROM samples FINAL) AS r
-     JOIN (SELECT * FROM series FINAL) AS s ON r.tenant = s.tenant AND r.series = s.series`,
-    {},
-    NUMBERS,
-  )
-  const stored = new Map(rows.map((r) => [`${r.name} ${r.t}`, [r.value, r.text, r.off]]))
-  const wanted = new Map(
-    [...expected.samples].flatMap(([name, times]) =>
-      [...times.values()].map((s) => [`${name} ${s.tsMs}`, [s.value, s.text, s.offset]] as const),
-    ),
-  )
-  return compared(stored, wanted)
-}
-
-async function rollupDifferences(clickhouse: Clickhouse, expected: Expected): Promise<string[]> {
-  const stored = new Map<string, readonly unknown[]>()
-  for (const [table, sizeMs] of [
-    ['rollup_10s', 10_000],
-    ['rollup_1m', 60_000],
-  ] as const) {
-    // prettier-ignore
-    type Row = { name: string; start: number; fields: readonly unknown[] }
-    const rows = await clickhouse.select<Row>(
-      `SELECT ${NAME} AS name, toUnixTimestamp(r.w) * 1000 AS start, (r.cnt, r.sum, r.mn, r.mx, r.first, r.last,
-         toUnixTimestamp64Milli(r.first_ts), toUnixTimestamp64Milli(r.last_ts), r.m2, r.integral, r.first_text, r.last_text) AS fields
-       FROM (SELECT * FROM ${table} FINAL) AS r
-       JOIN (SELECT * FROM series FINAL) AS s ON r.tenant = s.tenant AND r.series = s.series`,
-      {},
-      NUMBERS,
-    )
-    for (const { name, start, fields } of rows) stored.set(rollupKey(name, sizeMs, start), fields)
-  }
-  const wanted = new Map(
-    [...expected.rollups].map(([key, a]) => [
-      key,
-      [
-        ...[a.count, a.sum, a.min, a.max, a.first, a.last, a.firstTsMs, a.lastTsMs],
-        ...[a.m2, a.integral, a.firstText, a.lastText],
-      ],
-    ]),
-  )
-  return compared(stored, wanted)
-}
-
-/** Bit for bit: JSON prints a double with all it takes to read the same one back. */
-function compared(
-  stored: ReadonlyMap<string, readonly unknown[]>,
-  wanted: ReadonlyMap<string, readonly unknown[]>,
-): string[] {
-  const wrong: string[] = []
-  for (const [key, value] of wanted) {
-    const found = stored.get(key)
-    if (JSON.stringify(found) !== JSON.stringify(value)) {
-      wrong.push(`${key}: ${JSON.stringify(found)} not ${JSON.stringify(value)}`)
-    }
-  }
-  for (const key of stored.keys()) if (!wanted.has(key)) wrong.push(`invented ${key}`)
-  return wrong
-}

@@ -7,7 +7,12 @@ import type { SeriesKind } from '../../schemas/window-update.ts'
 import { Aggregate } from './aggregate.ts'
 import { RESOLUTIONS_MS } from './tumbling-windows.ts'
 
-export type LoggedRecord = Readonly<{ offset: number; appendMs: number; record: Telemetry }>
+/** `record` is undefined where the bytes in the log are no telemetry. */
+export type LoggedRecord = Readonly<{
+  offset: number
+  appendMs: number
+  record: Telemetry | undefined
+}>
 export type ExpectedSample = Readonly<{ tsMs: number; value: number; text: string; offset: number }>
 export type Expected = Readonly<{
   /** By `series` and then time. */
@@ -26,6 +31,7 @@ export const seriesKey = (
 export function bruteForce(log: readonly LoggedRecord[], acceptedAgeMs: number): Expected {
   const samples = new Map<string, Map<number, ExpectedSample>>()
   for (const { offset, appendMs, record } of log) {
+    if (record === undefined) continue
     const latestMs = Math.min(record.recvTs, appendMs) + 60_000
     for (const { series, tsMs, value, text } of flatSamples(record)) {
       if (tsMs > latestMs || tsMs < 0 || appendMs - tsMs > acceptedAgeMs) continue

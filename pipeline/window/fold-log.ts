@@ -20,6 +20,7 @@ type Draft = Readonly<{
   times: readonly number[]
   values: readonly number[]
   tick: boolean
+  poison: boolean
 }>
 
 const lag = fc.oneof(
@@ -41,6 +42,7 @@ const draft: fc.Arbitrary<Draft> = fc.record({
   }),
   values: fc.array(fc.double({ min: -1e3, max: 1e3, noNaN: true }), { minLength: 5, maxLength: 5 }),
   tick: fc.nat(11).map((n) => n === 0),
+  poison: fc.nat(29).map((n) => n === 0),
 })
 
 export const logs = (records: number): fc.Arbitrary<LoggedRecord[]> =>
@@ -51,6 +53,7 @@ function logOf(drafts: readonly Draft[]): LoggedRecord[] {
   return drafts.map((each, offset) => {
     appendMs += each.stepMs
     const recvMs = appendMs - (each.device === 0 ? 5 : 40)
+    if (each.poison) return { offset, appendMs, record: undefined }
     return { offset, appendMs, record: each.tick ? tickRecord(recvMs) : recordOf(each, recvMs) }
   })
 }

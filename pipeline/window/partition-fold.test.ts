@@ -34,7 +34,8 @@ function run(log: readonly LoggedRecord[], cuts: readonly number[]): FoldSnapsho
   const fold = foldOf()
   const snapshots: FoldSnapshot[] = []
   for (const { offset, appendMs, record } of log) {
-    fold.accept(record, offset, appendMs)
+    if (record === undefined) fold.skip(offset, appendMs)
+    else fold.accept(record, offset, appendMs)
     if (cuts.includes(offset)) snapshots.push(...present(fold.snapshot()))
   }
   return [...snapshots, ...present(fold.snapshot())]
@@ -213,6 +214,24 @@ test('after a gap in the log, windows that the lost records could lie in are lef
   assert.deepEqual(snapshot?.rows, [])
   assert.equal(snapshot?.late.count, 2)
   assert.equal(snapshot?.checkpoint.position, 10)
+})
+
+test('a record that a replay cannot read leaves its windows to raw, where it may be whole', () => {
+  const fold = new PartitionFold(OPTIONS, {
+    resumeOffset: 0,
+    position: 3,
+    closedToMs: LOG_START_MS - 15_000,
+    maxTsMs: LOG_START_MS,
+  })
+  fold.accept(single(LOG_START_MS, 1), 0, LOG_START_MS)
+  fold.skip(1, LOG_START_MS + 1)
+  fold.accept(single(LOG_START_MS + 11_000, 3), 2, LOG_START_MS + 11_000)
+  assert.equal(fold.snapshot(), undefined)
+  fold.accept(single(LOG_START_MS + 2, 4), 3, LOG_START_MS + 12_000)
+  const snapshot = fold.snapshot()
+  assert.deepEqual(snapshot?.rows, [])
+  // Two windows of ten seconds and their minute, the one seen only after the skip included.
+  assert.equal(snapshot?.late.count, 3)
 })
 
 test('series without an open window are forgotten beyond the bound, and announced again', () => {

@@ -78,6 +78,8 @@ export class PartitionFold {
   #position: number
   /** C */
   #closedToMs: number
+  /** C of the checkpoint we started from: what ends before it was final, and corrected, by then. */
+  readonly #restoredClosedToMs: number
   #maxTsMs: number
   #lastAppendMs = 0
   #snapshotPosition: number
@@ -95,6 +97,7 @@ export class PartitionFold {
     this.#position = restored.position
     this.#snapshotPosition = restored.position
     this.#closedToMs = restored.closedToMs
+    this.#restoredClosedToMs = restored.closedToMs
     this.#maxTsMs = restored.maxTsMs
   }
 
@@ -143,9 +146,15 @@ export class PartitionFold {
     return context.refused
   }
 
-  /** Passes a record that could not be decoded. It is in the dead letters, whole. */
+  /**
+   * Passes a record that could not be decoded; it is in the dead letters, whole. While replaying
+   * it may have been readable the first time, so the windows it can lie in are left to raw.
+   */
   skip(offset: number, appendMs: number): void {
-    if (offset < this.#position) return
+    if (offset < this.#position) {
+      this.#leaveToRaw(appendMs)
+      return
+    }
     this.#position = offset + 1
     this.#lastAppendMs = appendMs
   }
@@ -157,6 +166,10 @@ export class PartitionFold {
   distrust(nextOffset: number, largestAppendMs: number): void {
     this.#position = Math.min(this.#position, nextOffset)
     this.#snapshotPosition = -1
+    this.#leaveToRaw(largestAppendMs)
+  }
+
+  #leaveToRaw(largestAppendMs: number): void {
     this.#closedToMs = Math.max(this.#closedToMs, distrustedToMs(largestAppendMs))
     for (const window of this.#shelf.removeAll()) {
       this.#late.add(window.series, this.#shelf.indexOf(window.resolutionMs), window.startMs)
@@ -295,9 +308,10 @@ export class PartitionFold {
     let repeated = false
     for (let r = 0; r < this.#shelf.resolutionCount; r += 1) {
       const startMs = this.#shelf.startMs(r, tsMs)
-      if (this.#shelf.endMs(r, startMs) <= this.#closedToMs) {
-        // While replaying, the window was final and corrected before the commit we started from.
-        if (context.replay) continue
+      const endMs = this.#shelf.endMs(r, startMs)
+      if (endMs <= this.#closedToMs) {
+        // Final, and corrected, before the commit that we started from.
+        if (context.replay && endMs <= this.#restoredClosedToMs) continue
         this.#late.add(series, r, startMs)
         late = true
         continue

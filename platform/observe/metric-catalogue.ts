@@ -194,6 +194,11 @@ export const METRICS = {
     help: 'How far the newest event time of the partition is behind the clock.',
     labels: ['partition'],
   },
+  weir_pipeline_live_skipped_total: {
+    type: 'counter',
+    help: 'Corrected windows not shown live because too much was queued. The tables have them.',
+    labels: [],
+  },
   weir_pipeline_live_windows_total: {
     type: 'counter',
     help: 'Window states published to live readers.',
