@@ -6,7 +6,10 @@ import { startStack } from './stack.ts'
 
 const [stateDir = '', serversDir = ''] = process.argv.slice(2)
 const wish = new AbortController()
-process.on('SIGTERM', () => wish.abort())
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
+  process.on(signal, () => wish.abort())
+// When the test itself is killed, its end of the pipe closes.
+process.stdin.resume().on('end', () => wish.abort())
 const stack = await startStack({
   stateDir,
   serversDir,

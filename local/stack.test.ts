@@ -75,7 +75,7 @@ const aboutEarlierRun = (note: string): boolean => note.includes('earlier run')
 async function startProgram(stateDir: string, programs: ChildProcess[]) {
   const file = join(import.meta.dirname, 'stack.program.js')
   const program = spawn(process.execPath, [file, stateDir, serversDir], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['pipe', 'pipe', 'inherit'],
   })
   programs.push(program)
   const notes: string[] = []
