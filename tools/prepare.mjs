@@ -25,13 +25,9 @@ const NODE_MIN = [20, 19]
 export function prepare() {
   requireNode(process.versions.node)
   if (packagesAreOld()) {
-    // Not `npm ci`: it refuses a lockfile that was written where not every platform's optional
-    // packages were on offer. This installs exactly what the lockfile says, and never rewrites it.
     // `--include=dev`: a machine that says NODE_ENV=production still has to build.
-    const quietly = ['--no-save', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error']
-    step('install packages', ['npm', 'install', ...quietly])
-    // npm leaves the time of its record alone when there was nothing to do.
-    utimesSync(join(ROOT, 'node_modules', '.package-lock.json'), new Date(), new Date())
+    const quietly = ['--include=dev', '--no-audit', '--no-fund', '--loglevel=error']
+    step('install packages', ['npm', 'ci', ...quietly])
   }
   const sources = readdirSync(ROOT).filter(
     (name) => !name.startsWith('.') && !NOT_SOURCES.has(name),
