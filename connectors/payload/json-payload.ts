@@ -47,6 +47,9 @@ export type ReceiveTimes = Readonly<{
   firstStampMs: number
 }>
 
+/** The `dt` of a single sample, shared by all of them: it is only ever read. */
+const AT_T0: number[] = [0]
+
 type JsonObject = Readonly<Record<string, unknown>>
 type Reading = Readonly<{ ts: number | undefined; values: JsonObject; names: readonly string[] }>
 
@@ -83,9 +86,9 @@ function decodeOne(document: unknown, members: number, times: ReceiveTimes): Dec
     const value = reading.values[metric]
     const problem = problemWith(metric, value)
     if (problem !== undefined) return problem
-    if (typeof value === 'number') series.numbers.push({ metric, t0, dt: [0], v: [value] })
-    else if (typeof value === 'boolean') series.booleans.push({ metric, t0, dt: [0], v: [value] })
-    else if (typeof value === 'string') series.strings.push({ metric, t0, dt: [0], v: [value] })
+    if (typeof value === 'number') series.numbers.push({ metric, t0, dt: AT_T0, v: [value] })
+    else if (typeof value === 'boolean') series.booleans.push({ metric, t0, dt: AT_T0, v: [value] })
+    else if (typeof value === 'string') series.strings.push({ metric, t0, dt: AT_T0, v: [value] })
   }
   return { kind: 'decoded', series, stampsUsed: ts === undefined ? 1 : 0 }
 }
