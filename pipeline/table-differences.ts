@@ -19,7 +19,8 @@ const NUMBERS = { settings: { output_format_json_quote_64bit_integers: 0 } }
 async function sampleDifferences(clickhouse: Clickhouse, expected: Expected): Promise<string[]> {
   type Row = { name: string; t: number; value: number; text: string; off: number }
   const rows = await clickhouse.select<Row>(
-    `SELECT ${NAME} AS name, toUnixTimestamp64Milli(r.ts) AS t, r.value AS value, r.text AS text, r.off AS off
+    `SELECT ${NAME} AS name, toUnixTimestamp64Milli(r.ts) AS t, r.value AS value,
+       r.text AS text, r.off AS off
      FROM (SELECT * FROM samples FINAL) AS r
      JOIN (SELECT * FROM series FINAL) AS s ON r.tenant = s.tenant AND r.series = s.series`,
     {},
@@ -43,8 +44,9 @@ async function rollupDifferences(clickhouse: Clickhouse, expected: Expected): Pr
     // prettier-ignore
     type Row = { name: string; start: number; fields: readonly unknown[] }
     const rows = await clickhouse.select<Row>(
-      `SELECT ${NAME} AS name, toUnixTimestamp(r.w) * 1000 AS start, (r.cnt, r.sum, r.mn, r.mx, r.first, r.last,
-         toUnixTimestamp64Milli(r.first_ts), toUnixTimestamp64Milli(r.last_ts), r.m2, r.integral, r.first_text, r.last_text) AS fields
+      `SELECT ${NAME} AS name, toUnixTimestamp(r.w) * 1000 AS start,
+         (r.cnt, r.sum, r.mn, r.mx, r.first, r.last, toUnixTimestamp64Milli(r.first_ts),
+           toUnixTimestamp64Milli(r.last_ts), r.m2, r.integral, r.first_text, r.last_text) AS fields
        FROM (SELECT * FROM ${table} FINAL) AS r
        JOIN (SELECT * FROM series FINAL) AS s ON r.tenant = s.tenant AND r.series = s.series`,
       {},
