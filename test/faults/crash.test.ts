@@ -8,10 +8,11 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { queryRows } from '../../loadtest/clickhouse-query.ts'
 import { DeviceAccounts } from '../../loadtest/device-accounts.ts'
 import { Fleet } from '../../loadtest/fleet/fleet.ts'
 import { LedgerWriter, readLedger } from '../../loadtest/ledger.ts'
-import { holds } from '../../loadtest/reconcile/compare.ts'
+import { type Verdict, holds } from '../../loadtest/reconcile/compare.ts'
 import { reconcile } from '../../loadtest/reconcile/reconcile.ts'
 import { readStackFile } from '../../loadtest/stack-file.ts'
 import { type Stack, startStack } from '../../local/stack.ts'
@@ -102,22 +103,42 @@ describe('kill -9 under load', () => {
     })
   }
 
-  it('lost nothing, counted nothing twice and got no rollup wrong', async () => {
+  it('lost nothing, counted nothing twice and got no rollup wrong', async (t) => {
     endLoad()
     await played
     const sent = await fleet.finish(COUNTED_LIMIT_MS)
     await ledger.end()
     assert.equal(sent.unacknowledged, 0, 'everything sent is acknowledged in the end')
-    const verdict = await reconcile({
-      stack: readStackFile(system.stackFile),
-      ledger: await readLedger(ledgerPath),
-      limitMs: COUNTED_LIMIT_MS,
-    })
-    const story = `seed ${SEED}\n${JSON.stringify(verdict, undefined, 1)}`
+    const verdict = await judged()
+    const story = `seed ${SEED} ${JSON.stringify(verdict)}`
+    t.diagnostic(`${story} resent ${sent.resent}`)
     assert.ok(holds(verdict), story)
     assert.ok(verdict.samplesAcked > 4 * MESSAGES_BETWEEN && verdict.windowsChecked > 0, story)
     assert.equal(sent.acksOutOfOrder, 0)
   })
+
+  it('and the judge would have seen a single sample counted twice', async () => {
+    const columns = 'tenant, series, w, sum, mn, mx, first, last, first_ts, last_ts, first_text'
+    await queryRows(
+      { url: servers.clickhouse.url, database: system.clickhouseDatabase },
+      {
+        sql: `INSERT INTO rollup_10s (cnt, ver, ${columns})
+          SELECT cnt + 1, ver + 1, ${columns} FROM rollup_10s FINAL
+          WHERE mx > 0 AND (tenant, series) IN (SELECT tenant, series FROM series WHERE metric = 'seq')
+          LIMIT 1`,
+      },
+    )
+    const verdict = await judged()
+    assert.equal(verdict.wrongRollups, 1)
+    assert.ok(!holds(verdict))
+  })
+
+  const judged = async (): Promise<Verdict> =>
+    reconcile({
+      stack: readStackFile(system.stackFile),
+      ledger: await readLedger(ledgerPath),
+      limitMs: COUNTED_LIMIT_MS,
+    })
 
   async function acknowledgedMore(): Promise<void> {
     const enough = fleet.acknowledged + MESSAGES_BETWEEN
