@@ -21,7 +21,7 @@ import type { Assignment, Checkpoint, LogConsumer, LogConsumerHandler } from './
 const SLOW_BATCH_MS = 50
 const RETRY_MS = 250
 const SETTINGS = {
-  sessionTimeout: 30_000,
+  sessionTimeout: 10_000,
   heartbeatInterval: 500,
   rebalanceTimeout: 60_000,
   maxWaitTimeInMs: 250,

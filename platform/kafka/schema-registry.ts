@@ -1,20 +1,21 @@
 /**
- * The schema registry, by its Confluent REST API and at start-up only. A registry that is down
- * does not stop ingestion: the ids are kept in a file beside the deployment and compared with the
- * registry when it answers.
+ * The schema registry, at start-up only. A registry that is down does not stop ingestion: the ids
+ * are kept in a file beside the deployment and compared with the registry when it answers.
  *
- * @kafkajs/confluent-schema-registry is not used: it registers before it sets the compatibility
- * level, and refuses a subject whose level differs instead of setting it.
+ * The library registers. What it cannot do goes to the Confluent REST API directly: it sets a
+ * compatibility level only after the first version has been registered without one (and refuses a
+ * subject whose level differs), it reports an unknown schema without its status, and it gives a
+ * schema only as a parsed type.
  */
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { COMPATIBILITY, SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry'
 import { Failure } from '../failure.ts'
 
 export type SubjectSchema = Readonly<{ subject: string; schema: Readonly<Record<string, unknown>> }>
 /** Registry ids by subject. */
 export type SchemaIds = Readonly<Record<string, number>>
 
-const COMPATIBILITY = 'FULL_TRANSITIVE'
 const MEDIA_TYPE = 'application/vnd.schemaregistry.v1+json'
 const TIMEOUT_MS = 10_000
 
@@ -27,18 +28,14 @@ export async function ensureSchemas(
   schemas: readonly SubjectSchema[],
 ): Promise<SchemaIds> {
   const ids: Record<string, number> = {}
-  for (const { subject, schema } of schemas) {
-    const path = encodeURIComponent(subject)
+  const compatibility = COMPATIBILITY.FULL_TRANSITIVE
+  for (const one of schemas) {
     // Before registering: the very first version has to be judged by it as well.
-    await ask(registryUrl, `/config/${path}`, {
+    await ask(registryUrl, `/config/${encodeURIComponent(one.subject)}`, {
       method: 'PUT',
-      body: JSON.stringify({ compatibility: COMPATIBILITY }),
+      body: JSON.stringify({ compatibility }),
     })
-    const answer = await ask(registryUrl, `/subjects/${path}/versions`, {
-      method: 'POST',
-      body: JSON.stringify({ schema: JSON.stringify(schema) }),
-    })
-    ids[subject] = idOf(answer, subject)
+    ids[one.subject] = await register(registryUrl, one, compatibility)
   }
   return ids
 }
@@ -143,7 +140,7 @@ async function ask(
   let response: Response
   let text: string
   try {
-    response = await fetch(`${registryUrl.replace(/\/$/, '')}${path}`, {
+    response = await fetch(`${baseOf(registryUrl)}${path}`, {
       ...request,
       headers: { accept: MEDIA_TYPE, 'content-type': MEDIA_TYPE },
       signal: AbortSignal.timeout(TIMEOUT_MS),
@@ -165,7 +162,10 @@ function refusal(status: number, detail: string): Failure {
       return new Failure('schema_incompatible', `schema registry: ${detail}`)
     default:
       // 422 is a schema that is not Avro, a mistake of ours; the rest is the registry's trouble.
-      return new Failure(status === 422 ? 'schema_incompatible' : 'unavailable', detail)
+      return new Failure(
+        status === 422 ? 'schema_incompatible' : 'unavailable',
+        `schema registry: ${detail}`,
+      )
   }
 }
 
@@ -175,10 +175,37 @@ function reasonOf(text: string): string {
   return text.slice(0, 200)
 }
 
+/** The library knows no time limit, and would repeat by itself. */
+async function register(
+  registryUrl: string,
+  { subject, schema }: SubjectSchema,
+  compatibility: COMPATIBILITY,
+): Promise<number> {
+  const registry = new SchemaRegistry({ host: baseOf(registryUrl), retry: { retries: 0 } })
+  const confluentSchema = { type: SchemaType.AVRO as const, schema: JSON.stringify(schema) }
+  const deadline = AbortSignal.timeout(TIMEOUT_MS)
+  const tooLate = new Promise<never>((_, reject) => {
+    deadline.addEventListener('abort', () => reject(new Error('no answer in time')))
+  })
+  try {
+    const { id } = await Promise.race([
+      registry.register(confluentSchema, { subject, compatibility }),
+      tooLate,
+    ])
+    return id
+  } catch (cause) {
+    const status = isObject(cause) && typeof cause['status'] === 'number' ? cause['status'] : 0
+    const detail = cause instanceof Error ? cause.message : 'no reason given'
+    throw refusal(status, `${subject} at ${registryUrl} (option registryUrl): ${detail}`)
+  }
+}
+
 function idOf(answer: unknown, subject: string): number {
   if (isObject(answer) && isSchemaId(answer['id'])) return answer['id']
   throw new Failure('unavailable', `the schema registry's answer for ${subject} holds no id`)
 }
+
+const baseOf = (registryUrl: string): string => registryUrl.replace(/\/$/, '')
 
 function isSchemaId(value: unknown): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 0xffffffff
