@@ -84,7 +84,8 @@ async function measureSight(readings: number): Promise<void> {
   await consumer.start()
   const [live, row]: [number[], number[]] = [[], []]
   for (let n = 0; n < readings; n += 1) {
-    await new Promise((resolve) => setTimeout(resolve, 137))
+    // At every phase of the flush interval, not always right after a flush.
+    await new Promise((resolve) => setTimeout(resolve, (n * 337) % 1_000))
     const sentMs = systemClock.nowMs()
     const record = emptyRecord('d0', sentMs)
     record.numbers.push({ metric: 'm', t0: sentMs, dt: [0], v: [n] })
