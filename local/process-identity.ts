@@ -48,18 +48,19 @@ export async function endProcess(
 ): Promise<void> {
   const identity = identityOf(pid)
   if (identity === undefined) return
-  send(pid, signal)
+  sendSignal(pid, signal)
   for (let waitedMs = 0; waitedMs < patienceMs; waitedMs += 50) {
     if (!stillRuns(identity)) return
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
-  send(pid, 'SIGKILL')
+  sendSignal(pid, 'SIGKILL')
   for (let waitedMs = 0; waitedMs < 5000 && stillRuns(identity); waitedMs += 20) {
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }
 
-function send(pid: number, signal: NodeJS.Signals): void {
+/** Sends a signal, and does not mind when the process is gone. */
+export function sendSignal(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal)
   } catch {

@@ -6,7 +6,13 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { readFile, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { endProcess, identityOf, type ProcessIdentity, stillRuns } from './process-identity.ts'
+import {
+  endProcess,
+  identityOf,
+  type ProcessIdentity,
+  sendSignal,
+  stillRuns,
+} from './process-identity.ts'
 import type { Progress } from './server-place.ts'
 
 /** Everything here survives being killed, so it is not given long. */
@@ -67,6 +73,6 @@ function identityIn(text: string): ProcessIdentity | undefined {
 export function killRecorded(runDir: string): void {
   for (const name of readdirSync(runDir).filter((file) => file.endsWith(SUFFIX))) {
     const recorded = identityIn(readFileSync(join(runDir, name), 'utf8'))
-    if (recorded !== undefined && stillRuns(recorded)) process.kill(recorded.pid, 'SIGKILL')
+    if (recorded !== undefined && stillRuns(recorded)) sendSignal(recorded.pid, 'SIGKILL')
   }
 }
