@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { systemClock } from '../platform/clock.ts'
 
-const LIMIT_MS = 30_000
+const LIMIT_MS = 60_000
 const POLL_MS = 50
 
 /** Resolves to the first value that is not undefined; rejects with `what` when none comes. */

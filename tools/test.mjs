@@ -61,7 +61,7 @@ function testFiles(folder) {
 
 /** Servers reach a test through one module, so its import tells. */
 function needsServers(file) {
-  return /test\/stack\.js|testStack|\.\/stack\.js/.test(readFileSync(file, 'utf8'))
+  return /test\/stack\.js|testStack|\.\/stack\.js|\/system\.js/.test(readFileSync(file, 'utf8'))
 }
 
 async function startServers(folder) {

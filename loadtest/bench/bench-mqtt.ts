@@ -48,7 +48,7 @@ const OPTIONS = {
   seconds: { kind: 'integer', default: 10, min: 1, max: 600, unit: 's', doc: 'Length of a round.' },
 } as const
 
-const WARM_UP_MS = 3000
+const WARM_UP_MS = 5000
 const COUNTED_LIMIT_MS = 120_000
 
 export const benchMqttCommand = commandWithOptions({
