@@ -2,6 +2,7 @@
  * Creates devices through the public api and keeps their secrets, which the api tells only once.
  * A device that exists and whose secret is unknown here is deleted and created again.
  */
+import pLimit from 'p-limit'
 import { Failure } from '../platform/failure.ts'
 import { JsonFile } from './json-file.ts'
 
@@ -27,13 +28,10 @@ export class DeviceAccounts {
   /** Every device has a credential afterwards. */
   async ensure(devices: readonly NamedDevice[]): Promise<ReadonlyMap<string, Credential>> {
     const missing = devices.filter(({ id }) => this.#kept[id] === undefined)
-    const queue = [...missing]
-    const worker = async (): Promise<void> => {
-      for (let device = queue.shift(); device !== undefined; device = queue.shift()) {
-        this.#kept[device.id] = await this.#create(device)
-      }
-    }
-    await Promise.all(Array.from({ length: REQUESTS_MAX }, worker))
+    const limited = pLimit(REQUESTS_MAX)
+    await limited.map(missing, async (device) => {
+      this.#kept[device.id] = await this.#create(device)
+    })
     if (missing.length > 0) this.#file?.write(this.#kept)
     return new Map(Object.entries(this.#kept))
   }

@@ -20,6 +20,7 @@ import {
   type Finding,
   isTypeScript,
   type SourceFile,
+  projectPaths,
   sourceTree,
   testCode,
 } from './tidy/source-tree.ts'
@@ -27,7 +28,7 @@ import { fileName, fileSize, lineWidth, machineTraces, wallClock } from './tidy/
 
 const ROOT = packageRoot(import.meta.dirname)
 const TREE = sourceTree(ROOT)
-const EXISTING = existingPaths(TREE.map(({ path }) => path))
+const EXISTING = existingPaths(projectPaths(ROOT))
 const isTest = testCode(TREE)
 const DEPENDENCIES = dependencies()
 

@@ -9,14 +9,19 @@ export type Finding = Readonly<{ path: string; line: number; problem: string }>
 
 const TEXT = /\.(?:ts|tsx|mjs|js|json|md|sql|ya?ml|css|html|xml|sh|avsc)$|(?:^|\/)[^.]+$/
 
-/** Tracked files, and new ones that git does not ignore. Recordings are data, not text of ours. */
-export function sourceTree(root: string): readonly SourceFile[] {
+/** Every tracked file, pictures and data included, and new ones that git does not ignore. */
+export function projectPaths(root: string): readonly string[] {
   const listed = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
     cwd: root,
     encoding: 'utf8',
   })
-  return [...new Set(listed.split('\n'))]
-    .filter((path) => TEXT.test(path) && existsSync(join(root, path)))
+  return [...new Set(listed.split('\n'))].filter((path) => existsSync(join(root, path)))
+}
+
+/** The text among them. Recordings are data, not text of ours. */
+export function sourceTree(root: string): readonly SourceFile[] {
+  return projectPaths(root)
+    .filter((path) => TEXT.test(path))
     .map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }))
 }
 
