@@ -13,7 +13,7 @@ import { listenFailure } from '../platform/http/listen-failure.ts'
 import type { ChildSpec } from '../platform/lifecycle/child-spec.ts'
 import { EXIT } from '../platform/lifecycle/exit-codes.ts'
 import { Supervisor } from '../platform/lifecycle/supervisor.ts'
-import { isFree } from './free-port.ts'
+import { isFree, rememberedPorts } from './free-port.ts'
 import { LOCAL_OPTIONS } from './local-options.ts'
 import { progressPrinter } from './progress-printer.ts'
 import {
@@ -132,7 +132,9 @@ async function startSystem(options: Values, watching: Watching): Promise<System>
     signal,
   })
   ends.push(() => stack.stop())
-  const around: RoleSurroundings = { ...options, addresses: stack, secrets }
+  const adminPortsFile = join(stateDir, 'admin-ports.json')
+  const adminPorts = await rememberedPorts(adminPortsFile, SERVERS_HOST, ROLES)
+  const around: RoleSurroundings = { ...options, addresses: stack, secrets, adminPorts }
   const env = { ...process.env, ...environmentOf(around) }
   await withProgress(onProgress, 'tables, topics and schemas', () =>
     runProgram(process.execPath, [weirProgram(), 'migrate'], { env, signal }),
@@ -149,7 +151,7 @@ async function startSystem(options: Values, watching: Watching): Promise<System>
 type Roles = Readonly<{
   api: string | undefined
   mqtt: string | undefined
-  admin: Readonly<Record<string, { url: string }>>
+  admin: Readonly<Record<string, string>>
   failure: Promise<never>
 }>
 
@@ -185,7 +187,7 @@ async function startRoles(around: RoleSurroundings, watching: Watching): Promise
     mqtt: addressOf('mqtt'),
     admin: Object.fromEntries(
       statuses.flatMap(({ id, addresses }) =>
-        addresses['admin'] === undefined ? [] : [[id, { url: addresses['admin'] }]],
+        addresses['admin'] === undefined ? [] : [[id, addresses['admin']]],
       ),
     ),
     failure: Promise.race(supervisors.map((supervisor) => supervisor.failure)),

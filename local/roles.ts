@@ -3,7 +3,7 @@
  * plays devices. They take their options from the environment, as they do anywhere else.
  */
 import { join } from 'node:path'
-import { envName } from '../platform/config/option-names.ts'
+import { envName, flagName } from '../platform/config/option-names.ts'
 import type { ChildSpec } from '../platform/lifecycle/child-spec.ts'
 import { packageRoot } from '../platform/package-root.ts'
 import type { LocalSecrets } from './secrets.ts'
@@ -11,6 +11,7 @@ import type { StackAddresses } from './stack.ts'
 
 /** Start side by side, stop in this order: devices are refused before what is behind them goes. */
 export const ROLES = ['connectors', 'pipeline', 'api'] as const
+export type RoleName = (typeof ROLES)[number]
 
 export type RoleSurroundings = Readonly<{
   stateDir: string
@@ -23,6 +24,8 @@ export type RoleSurroundings = Readonly<{
   clickhouseDatabase: string
   addresses: StackAddresses
   secrets: LocalSecrets
+  /** A role that was restarted answers where it did: local.json names these. */
+  adminPorts: Readonly<Record<RoleName, number>>
 }>
 
 const ROLE_DRAIN_MS = 10_000
@@ -48,7 +51,6 @@ export function environmentOf(around: RoleSurroundings): Readonly<Record<string,
     mqttPort: String(around.mqttPort),
     apiHost: around.host,
     apiPort: String(around.apiPort),
-    adminPort: '0',
     logFormat: 'json',
     drainDeadlineMs: String(ROLE_DRAIN_MS),
   }
@@ -58,10 +60,16 @@ export function environmentOf(around: RoleSurroundings): Readonly<Record<string,
 /** The one binary, beside this very file's build. */
 export const weirProgram = (): string => join(import.meta.dirname, '..', 'cli', 'weir.js')
 
-export function roleChild(role: string, around: RoleSurroundings): ChildSpec {
+export function roleChild(role: RoleName, around: RoleSurroundings): ChildSpec {
   return {
     ...ownProgram(around, role),
-    args: ['--enable-source-maps', weirProgram(), role],
+    args: [
+      '--enable-source-maps',
+      weirProgram(),
+      role,
+      flagName('adminPort'),
+      String(around.adminPorts[role]),
+    ],
     restart: 'permanent',
     shutdownMs: ROLE_DRAIN_MS + 3_000,
     readiness: { kind: 'ipc' },

@@ -93,7 +93,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   const apiUrl = `http://${HOST}:${ports.api}`
   const mqttUrl = `mqtt://${HOST}:${ports.mqtt}`
   const stackFile = join(folder, 'local.json')
-  const admin = ROLES.map((role) => [role, { url: `http://${HOST}:${ports[`${role}Admin`]}` }])
+  const admin = ROLES.map((role) => [role, `http://${HOST}:${ports[`${role}Admin`]}`])
   writeFileSync(
     stackFile,
     JSON.stringify({
