@@ -6,7 +6,7 @@ import { DEAD_LETTER_HEADERS } from '../schemas/dead-letter.ts'
 import type { Telemetry } from '../schemas/telemetry.ts'
 import { partitionOf } from '../schemas/topics.ts'
 import { DeviceLanes } from './device-lanes.ts'
-import { HoldingWriter } from './holding-writer.ts'
+import { HoldingWriter } from './testing/holding-writer.ts'
 import { type Acceptance, Ingress } from './ingress.ts'
 import { Tally } from './tally.ts'
 

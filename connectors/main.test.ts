@@ -32,7 +32,7 @@ import { subjectOf } from '../schemas/topics.ts'
 import { testStack } from '../test/stack.ts'
 import { connectorsRole } from './main.ts'
 import { CONNACK } from './mqtt/packet.ts'
-import { QUIET } from './mqtt/test-bench.ts'
+import { QUIET } from './testing/mqtt-bench.ts'
 
 const TENANT = 'acme'
 const HOST = '127.0.0.1'

@@ -73,7 +73,7 @@ describe('the local stack', () => {
 const aboutEarlierRun = (note: string): boolean => note.includes('earlier run')
 
 async function startProgram(stateDir: string, programs: ChildProcess[]) {
-  const file = join(import.meta.dirname, 'stack.program.js')
+  const file = join(import.meta.dirname, 'testing', 'stack.program.js')
   const program = spawn(process.execPath, [file, stateDir, serversDir], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { systemClock } from '../platform/clock.ts'
-import { createMemoryLog, MemoryLogServer } from '../platform/kafka/memory-log.ts'
+import { MemoryLogServer } from '../platform/kafka/testing/memory-log-server.ts'
+import { createMemoryLog } from '../platform/kafka/testing/memory-log.ts'
 import { topicSpecs } from '../schemas/topic-specs.ts'
 import { largestAppendMs } from './log-tail.ts'
 

@@ -4,9 +4,9 @@ import { test } from 'node:test'
 import { systemClock } from '../platform/clock.ts'
 import type { Telemetry } from '../schemas/telemetry.ts'
 import { DEAD_LETTER_HEADERS } from '../schemas/dead-letter.ts'
-import { killed, startChild } from './pipeline-child.ts'
-import { type Deployment, deploy } from './stack-deployment.ts'
-import { emptyRecord } from './window/fold-log.ts'
+import { killed, startChild } from './testing/pipeline-child.ts'
+import { type Deployment, deploy } from './testing/stack-deployment.ts'
+import { emptyRecord } from './testing/fold-log.ts'
 
 const FAST = { flushIntervalMs: '100', tickIntervalMs: '200', liveIntervalMs: '20' }
 

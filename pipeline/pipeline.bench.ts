@@ -8,9 +8,9 @@
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { systemClock } from '../platform/clock.ts'
-import { startChild } from './pipeline-child.ts'
-import { deploy, type Deployment } from './stack-deployment.ts'
-import { emptyRecord } from './window/fold-log.ts'
+import { startChild } from './testing/pipeline-child.ts'
+import { deploy, type Deployment } from './testing/stack-deployment.ts'
+import { emptyRecord } from './testing/fold-log.ts'
 
 const DEVICES = 1_000
 

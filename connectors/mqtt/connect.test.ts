@@ -13,8 +13,8 @@ import {
   publishPacket,
   subscribePacket,
   unsubscribePacket,
-} from './client-packet-writer.ts'
-import { type Bench, DEVICE, SECRET, TENANT, startBench } from './test-bench.ts'
+} from '../testing/client-packet-writer.ts'
+import { type Bench, DEVICE, SECRET, TENANT, startBench } from '../testing/mqtt-bench.ts'
 
 const USERNAME = `${DEVICE}@${TENANT}`
 const GOOD = { clientId: 'c', username: USERNAME, password: SECRET }

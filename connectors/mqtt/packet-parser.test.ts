@@ -12,7 +12,7 @@ import {
   pubrelPacket,
   subscribePacket,
   unsubscribePacket,
-} from './client-packet-writer.ts'
+} from '../testing/client-packet-writer.ts'
 import type { Decoded } from './packet-decoder.ts'
 import { PacketParser, type TooLarge } from './packet-parser.ts'
 

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, it } from 'node:test'
 import { DEAD_LETTER_HEADERS } from '../../schemas/dead-letter.ts'
-import { PINGREQ, publishPacket, pubrelPacket } from './client-packet-writer.ts'
+import { PINGREQ, publishPacket, pubrelPacket } from '../testing/client-packet-writer.ts'
 import { newSession, rememberStamp, stampOf } from './session.ts'
-import { type Bench, type BenchOptions, type Peer, startBench } from './test-bench.ts'
+import { type Bench, type BenchOptions, type Peer, startBench } from '../testing/mqtt-bench.ts'
 
 const puback = (...ids: readonly number[]) =>
   Buffer.from(ids.flatMap((id) => [0x40, 2, id >> 8, id & 0xff]))

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { bruteForce, type LoggedRecord, rollupKey, seriesKey } from './brute-force.ts'
+import { bruteForce, type LoggedRecord, rollupKey, seriesKey } from '../testing/brute-force.ts'
 import { freshCheckpoint } from './checkpoint.ts'
-import { ACCEPTED_AGE_MS, emptyRecord, LOG_START_MS, logs } from './fold-log.ts'
+import { ACCEPTED_AGE_MS, emptyRecord, LOG_START_MS, logs } from '../testing/fold-log.ts'
 import { PartitionFold } from './partition-fold.ts'
 import type { FoldSnapshot, RollupRow } from './rollup-row.ts'
 

@@ -8,7 +8,7 @@ import type { Logger } from '../observe/logger.ts'
 import { Metrics } from '../observe/metrics.ts'
 import { CONNECT_RETRIES, createKafkaClient } from './kafkajs-client.ts'
 import { createKafkaLog } from './kafkajs-log.ts'
-import { Recorder } from './log-contract-bench.ts'
+import { Recorder } from './testing/log-contract-bench.ts'
 import type { Log, LogAdmin } from './log.ts'
 
 const errors: string[] = []

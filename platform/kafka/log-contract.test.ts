@@ -3,8 +3,9 @@ import { systemClock } from '../clock.ts'
 import type { Logger } from '../observe/logger.ts'
 import { Metrics } from '../observe/metrics.ts'
 import { createKafkaLog } from './kafkajs-log.ts'
-import { logContract } from './log-contract.ts'
-import { createMemoryLog, MemoryLogServer } from './memory-log.ts'
+import { logContract } from './testing/log-contract.ts'
+import { MemoryLogServer } from './testing/memory-log-server.ts'
+import { createMemoryLog } from './testing/memory-log.ts'
 
 const silent: Logger = {
   debug: () => undefined,

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 
-const PROGRAM = join(import.meta.dirname, 'sample-role.program.js')
+const PROGRAM = join(import.meta.dirname, 'testing', 'sample-role.program.js')
 
 type Ended = Readonly<{ code: number | null; stdout: string; stderr: string }>
 

@@ -12,7 +12,7 @@ import type { ChildSpec } from './child-spec.ts'
 import type { ChildEvent } from './supervised-child.ts'
 import { Supervisor, type SupervisorOptions } from './supervisor.ts'
 
-const PROGRAM = join(import.meta.dirname, 'sample-child.program.js')
+const PROGRAM = join(import.meta.dirname, 'testing', 'sample-child.program.js')
 const QUICK = { restartsMax: 3, withinMs: 60_000, firstDelayMs: 5, delayMsMax: 20 }
 
 /** A supervisor over sample children, its events, and the journal that the children write. */

@@ -2,7 +2,7 @@
  * Starts a stack for a test that kills it: `node stack.program.js STATE_DIR SERVERS_DIR`. Prints
  * notes, then the addresses as one line of JSON, and runs until it is told to end.
  */
-import { startStack } from './stack.ts'
+import { startStack } from '../stack.ts'
 
 const [stateDir = '', serversDir = ''] = process.argv.slice(2)
 const wish = new AbortController()

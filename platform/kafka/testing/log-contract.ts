@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { Failure } from '../failure.ts'
+import { Failure } from '../../failure.ts'
 import { Bench, DRAIN_MS, type OpenedLog, Recorder } from './log-contract-bench.ts'
 
 const text = (value: string) => ({ key: Buffer.from('k'), value: Buffer.from(value) })

@@ -9,7 +9,7 @@ export async function startChild(
   { argv }: Pick<Deployment, 'argv'>,
   execArgv: readonly string[] = [],
 ): Promise<ChildProcess> {
-  const weir = join(import.meta.dirname, '..', 'cli', 'weir.js')
+  const weir = join(import.meta.dirname, '..', '..', 'cli', 'weir.js')
   const child = spawn(process.execPath, [...execArgv, weir, 'pipeline', ...argv], {
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })

@@ -8,7 +8,7 @@ import type {
   LogConsumer,
   LogConsumerHandler,
   LogWriter,
-} from './log.ts'
+} from '../log.ts'
 
 export type OpenedLog = Readonly<{ log: Log; namespace: string; close: () => Promise<void> }>
 

@@ -1,5 +1,5 @@
 /** A consumer group in memory: who has which partition, and what was committed. */
-import type { Checkpoint } from './log.ts'
+import type { Checkpoint } from '../log.ts'
 
 export type MemoryMember = Readonly<{
   topics: readonly string[]

@@ -1,6 +1,6 @@
 /** Compares the tables of ClickHouse with brute force over the log, bit for bit. For tests. */
-import type { Clickhouse } from '../platform/clickhouse/clickhouse.ts'
-import { type Expected, rollupKey } from './window/brute-force.ts'
+import type { Clickhouse } from '../../platform/clickhouse/clickhouse.ts'
+import { type Expected, rollupKey } from './brute-force.ts'
 
 /** What differs; empty when all is exact. */
 export async function tableDifferences(

@@ -3,12 +3,12 @@
  * where, is chosen by option; every service says on standard output what is asked of it.
  */
 import { createServer } from 'node:net'
-import type { OptionTable } from '../config/options.ts'
-import { Failure } from '../failure.ts'
-import { listenFailure } from '../http/listen-failure.ts'
-import type { Role } from './role.ts'
-import { runRole } from './run-role.ts'
-import type { Service } from './service.ts'
+import type { OptionTable } from '../../config/options.ts'
+import { Failure } from '../../failure.ts'
+import { listenFailure } from '../../http/listen-failure.ts'
+import type { Role } from '../role.ts'
+import { runRole } from '../run-role.ts'
+import type { Service } from '../service.ts'
 
 const SAMPLE_OPTIONS = {
   samplePort: { kind: 'integer', default: 0, min: 0, max: 65_535, doc: 'Port to listen on.' },

@@ -1,6 +1,6 @@
 /** The packets that a client sends in MQTT 3.1.1, for tests and load generators. */
-import { PACKET_TYPE, type Qos } from './packet.ts'
-import { remainingLength } from './packet-writer.ts'
+import { PACKET_TYPE, type Qos } from '../mqtt/packet.ts'
+import { remainingLength } from '../mqtt/packet-writer.ts'
 
 export type ConnectFields = Readonly<{
   clientId?: string

@@ -6,33 +6,33 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { migrateClickhouse } from '../migrations/migrate-clickhouse.ts'
-import { systemClock } from '../platform/clock.ts'
-import { Clickhouse, quoted } from '../platform/clickhouse/clickhouse.ts'
-import { readOptions } from '../platform/config/read-options.ts'
-import { createKafkaLog } from '../platform/kafka/kafkajs-log.ts'
-import type { Log, LogAdmin, LogRecord, LogWriter } from '../platform/kafka/log.ts'
-import { ensureSchemas, type SchemaIds } from '../platform/kafka/schema-registry.ts'
-import { createLogger } from '../platform/observe/json-logger.ts'
-import { Metrics } from '../platform/observe/metrics.ts'
+import { migrateClickhouse } from '../../migrations/migrate-clickhouse.ts'
+import { systemClock } from '../../platform/clock.ts'
+import { Clickhouse, quoted } from '../../platform/clickhouse/clickhouse.ts'
+import { readOptions } from '../../platform/config/read-options.ts'
+import { createKafkaLog } from '../../platform/kafka/kafkajs-log.ts'
+import type { Log, LogAdmin, LogRecord, LogWriter } from '../../platform/kafka/log.ts'
+import { ensureSchemas, type SchemaIds } from '../../platform/kafka/schema-registry.ts'
+import { createLogger } from '../../platform/observe/json-logger.ts'
+import { Metrics } from '../../platform/observe/metrics.ts'
 import {
   type AvroDecoder,
   type AvroEncoder,
   type AvroSchema,
   createAvroDecoder,
   createAvroEncoder,
-} from '../schemas/avro-codec.ts'
-import { subjectSchemas } from '../schemas/registered-schemas.ts'
-import { type Telemetry, TELEMETRY_SCHEMA } from '../schemas/telemetry.ts'
-import { topicSpecs } from '../schemas/topic-specs.ts'
-import { DEAD_LETTERS, deviceKey, partitionOf, ROLLUPS, subjectOf } from '../schemas/topics.ts'
-import { type WindowUpdate, WINDOW_UPDATE_SCHEMA } from '../schemas/window-update.ts'
-import { type TestStack, testStack } from '../test/stack.ts'
-import { pipelineRole } from './main.ts'
-import { PIPELINE_OPTIONS, type PipelineOptions } from './pipeline-options.ts'
+} from '../../schemas/avro-codec.ts'
+import { subjectSchemas } from '../../schemas/registered-schemas.ts'
+import { type Telemetry, TELEMETRY_SCHEMA } from '../../schemas/telemetry.ts'
+import { topicSpecs } from '../../schemas/topic-specs.ts'
+import { DEAD_LETTERS, deviceKey, partitionOf, ROLLUPS, subjectOf } from '../../schemas/topics.ts'
+import { type WindowUpdate, WINDOW_UPDATE_SCHEMA } from '../../schemas/window-update.ts'
+import { type TestStack, testStack } from '../../test/stack.ts'
+import { pipelineRole } from '../main.ts'
+import { PIPELINE_OPTIONS, type PipelineOptions } from '../pipeline-options.ts'
 import { tableDifferences } from './table-differences.ts'
-import { bruteForce, type LoggedRecord } from './window/brute-force.ts'
-import { parseCheckpoint } from './window/checkpoint.ts'
+import { bruteForce, type LoggedRecord } from './brute-force.ts'
+import { parseCheckpoint } from '../window/checkpoint.ts'
 
 const ACCEPTED_AGE_MS = 391 * 86_400_000
 const POLL_MS = 20

@@ -6,9 +6,9 @@ import type {
   LogConsumer,
   LogConsumerHandler,
   LogRecord,
-} from './log.ts'
+} from '../log.ts'
 import { MemoryGroup, type MemoryMember, type TopicPartition } from './memory-group.ts'
-import type { MemoryLogServer, StoredRecord } from './memory-log.ts'
+import type { MemoryLogServer, StoredRecord } from './memory-log-server.ts'
 
 const BATCH_RECORDS_MAX = 500
 

@@ -8,7 +8,7 @@ import type { Series } from '../window/series.ts'
 import { seriesIdAsBigint } from '../window/series-id.ts'
 import { CELL_MS, windowStartMs } from '../window/tumbling-windows.ts'
 import { invOf } from '../window/window-version.ts'
-import type { RollupSink, SampleVisitor, SeriesCells } from './rollup-sink.ts'
+import type { RollupSink, SampleVisitor, SeriesCells } from '../sinks/rollup-sink.ts'
 
 export type StoredSample = Readonly<{
   tsMs: number

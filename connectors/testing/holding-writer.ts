@@ -2,8 +2,8 @@
  * A LogWriter for tests that makes records durable when it is told to, in any order, and is full
  * when it is told to be: what real logs do rarely and at bad moments.
  */
-import { Failure } from '../platform/failure.ts'
-import type { LogWriter, OutgoingRecord } from '../platform/kafka/log.ts'
+import { Failure } from '../../platform/failure.ts'
+import type { LogWriter, OutgoingRecord } from '../../platform/kafka/log.ts'
 
 export type HeldRecord = Readonly<{
   topic: string

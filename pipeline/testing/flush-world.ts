@@ -4,17 +4,17 @@
  * The modules under test are a parameter, so that mutants of them can be driven the same way.
  */
 import fc from 'fast-check'
-import { MemorySink } from './sinks/memory-sink.ts'
-import type { RollupSink } from './sinks/rollup-sink.ts'
-import { bruteForce, type Expected, type LoggedRecord, rollupKey } from './window/brute-force.ts'
-import type * as checkpoints from './window/checkpoint.ts'
-import { ACCEPTED_AGE_MS } from './window/fold-log.ts'
-import type { PartitionFold } from './window/partition-fold.ts'
-import type * as folds from './window/partition-fold.ts'
-import { Series } from './window/series.ts'
-import { seriesIdAsBigint } from './window/series-id.ts'
-import { RESOLUTIONS_MS } from './window/tumbling-windows.ts'
-import type * as flushes from './write-flush.ts'
+import { MemorySink } from './memory-sink.ts'
+import type { RollupSink } from '../sinks/rollup-sink.ts'
+import { bruteForce, type Expected, type LoggedRecord, rollupKey } from './brute-force.ts'
+import type * as checkpoints from '../window/checkpoint.ts'
+import { ACCEPTED_AGE_MS } from './fold-log.ts'
+import type { PartitionFold } from '../window/partition-fold.ts'
+import type * as folds from '../window/partition-fold.ts'
+import { Series } from '../window/series.ts'
+import { seriesIdAsBigint } from '../window/series-id.ts'
+import { RESOLUTIONS_MS } from '../window/tumbling-windows.ts'
+import type * as flushes from '../write-flush.ts'
 
 export type Modules = Pick<typeof folds, 'PartitionFold'> &
   Pick<typeof flushes, 'writeFlush'> &

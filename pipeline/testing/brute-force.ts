@@ -4,8 +4,8 @@
  */
 import type { Series as Entry, Telemetry } from '../../schemas/telemetry.ts'
 import type { SeriesKind } from '../../schemas/window-update.ts'
-import { Aggregate } from './aggregate.ts'
-import { RESOLUTIONS_MS } from './tumbling-windows.ts'
+import { Aggregate } from '../window/aggregate.ts'
+import { RESOLUTIONS_MS } from '../window/tumbling-windows.ts'
 
 /** `record` is undefined where the bytes in the log are no telemetry. */
 export type LoggedRecord = Readonly<{
