@@ -30,6 +30,11 @@ export const API_OPTIONS = {
     default: [],
     doc: 'Origins, besides our own host, whose pages may open the live feed, such as https://ops.example.',
   },
+  publicMqttUrl: {
+    kind: 'text',
+    default: '',
+    doc: 'Where devices reach MQTT, such as mqtt://devices.example:1883: told at /v1/about and in the commands that the dashboard shows.',
+  },
   apiDashboardDir: {
     kind: 'text',
     default: '',
@@ -39,8 +44,19 @@ export const API_OPTIONS = {
 
 /** Sentences about values that cannot work. */
 export function contradictions(options: OptionValues<typeof API_OPTIONS>): readonly string[] {
+  return [...originProblems(options), ...mqttUrlProblems(options)]
+}
+
+function originProblems(options: OptionValues<typeof API_OPTIONS>): readonly string[] {
   const name = spelledOut('apiAllowedOrigins')
   return options.apiAllowedOrigins
     .filter((origin) => !URL.canParse(origin) || new URL(origin).origin !== origin)
     .map((origin) => `"${origin}" in ${name} is not an origin such as https://ops.example`)
+}
+
+/** A URL with a user or password in it would be shown to whoever opens the dashboard. */
+function mqttUrlProblems({ publicMqttUrl }: OptionValues<typeof API_OPTIONS>): readonly string[] {
+  if (publicMqttUrl === '' || /^mqtts?:\/\/[^/?#@\s]+\/?$/.test(publicMqttUrl)) return []
+  const name = spelledOut('publicMqttUrl')
+  return [`${name} must be like mqtt://devices.example:1883 or mqtts://devices.example:8883`]
 }

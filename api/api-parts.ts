@@ -1,11 +1,13 @@
 /** What the endpoints work with. The composition root builds it; a route never makes its own. */
 import type { DeviceStore } from '../devices/device-store.ts'
 import type { Clock } from '../platform/clock.ts'
+import type { About } from './contract/resources.ts'
 import type { LatestValues } from './live/latest-values.ts'
 import type { TelemetryReader } from './readings/telemetry-reader.ts'
 
 export type ApiParts = Readonly<{
   clock: Clock
+  about: About
   devices: DeviceStore
   telemetry: TelemetryReader
   /** The newest value of each series that the live stream has seen. */

@@ -15,6 +15,8 @@ export const LIMITS = {
   requestsInFlightMax: 256,
   devicesPerPageMax: 500,
   devicesPerPageDefault: 100,
+  /** Above this many matches a list does not say how many there are. */
+  devicesCountedMax: 100_000,
   readingsPerPageMax: 10_000,
   readingsPerPageDefault: 1_000,
   rollupPointsMax: 10_000,

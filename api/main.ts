@@ -8,7 +8,7 @@ import { createKafkaLog } from '../platform/kafka/kafkajs-log.ts'
 import { fetchSchema, startWithSchemas } from '../platform/kafka/schema-registry.ts'
 import type { Role, RoleContext } from '../platform/lifecycle/role.ts'
 import type { Service } from '../platform/lifecycle/service.ts'
-import { packageRoot } from '../platform/package-root.ts'
+import { packageRoot, packageVersion } from '../platform/package-root.ts'
 import { Postgres } from '../platform/postgres/postgres.ts'
 import { type AvroSchema, createAvroDecoder } from '../schemas/avro-codec.ts'
 import { subjectSchemas } from '../schemas/registered-schemas.ts'
@@ -98,6 +98,10 @@ function partsOf(
 ): ApiParts {
   return {
     clock,
+    about: {
+      version: packageVersion(),
+      ...(options.publicMqttUrl === '' ? {} : { mqttUrl: options.publicMqttUrl }),
+    },
     devices: new DeviceStore(postgres, options.credentialKey),
     telemetry: new TelemetryReader(clickhouse),
     latest: new LatestValues({

@@ -38,6 +38,7 @@ describe('openapi.json', () => {
     assert.equal(document['openapi'], '3.1.0')
     assert.deepEqual(Object.keys(document['paths'] as Json).sort(), [
       '/openapi.json',
+      '/v1/about',
       '/v1/devices',
       '/v1/devices/{id}',
       '/v1/devices/{id}/latest',

@@ -1,6 +1,7 @@
 /** Every endpoint, in one table. What a route does is in the folder of its subject. */
 import { DEVICE_ID_PATTERN } from '../devices/device.ts'
 import { RESOLUTIONS } from './contract/resources.ts'
+import { getAbout } from './about-handler.ts'
 import { createDevice, deleteDevice, getDevice, listDevices } from './devices/device-handlers.ts'
 import { LIMITS } from './limits.ts'
 import { openApiOf } from './openapi.ts'
@@ -170,6 +171,19 @@ export const ROUTES: readonly Route[] = [
     success: { status: 200, description: 'The windows.', schema: ref('Rollups') },
     failures: ['device_not_found', 'limit_exceeded'],
     handle: getRollups,
+  },
+  {
+    method: 'GET',
+    path: '/v1/about',
+    operationId: 'getAbout',
+    summary: 'What runs here, and where devices connect',
+    description: '`mqttUrl` is what the option `publicMqttUrl` says; absent when it says nothing.',
+    access: 'key',
+    pathParameters: [],
+    queryParameters: [],
+    success: { status: 200, description: 'About this system.', schema: ref('About') },
+    failures: [],
+    handle: getAbout,
   },
   {
     method: 'GET',

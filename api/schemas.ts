@@ -57,7 +57,25 @@ export const SCHEMAS: Definitions = {
     description: 'What the device connects with. The secret is shown in this answer only.',
   },
   ListedDevice: object({ ...DEVICE, latest: LATEST_BY_METRIC }, ['latest']),
-  DeviceList: object({ items: listOf(ref('ListedDevice')), next: NEXT }),
+  DeviceList: object(
+    {
+      items: listOf(ref('ListedDevice')),
+      next: NEXT,
+      total: {
+        type: 'integer',
+        minimum: 0,
+        description: 'Matches on all pages; absent where there are too many to count.',
+      },
+    },
+    ['total'],
+  ),
+  About: object(
+    {
+      version: { type: 'string', description: 'Of the program, not of this document.' },
+      mqttUrl: { type: 'string', format: 'uri', description: 'Where MQTT devices connect.' },
+    },
+    ['mqttUrl'],
+  ),
   LatestValue: object({ value: ref('Value'), at: TIME }),
   Latest: object({ device: DEVICE_ID, values: LATEST_BY_METRIC }),
   Reading: object({ at: TIME, value: ref('Value') }),

@@ -3,12 +3,10 @@
  * `weir`: one binary, a command per role and tool (commands.ts). Exit codes are those of
  * platform/lifecycle/exit-codes.ts for every command.
  */
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { nearestName } from '../platform/config/nearest-name.ts'
 import { Failure } from '../platform/failure.ts'
 import { EXIT } from '../platform/lifecycle/exit-codes.ts'
-import { packageRoot } from '../platform/package-root.ts'
+import { packageVersion } from '../platform/package-root.ts'
 import { COMMANDS } from './commands.ts'
 
 /** The work is over when this resolves: what a library still holds open must not keep us alive. */
@@ -17,7 +15,8 @@ process.exit(await main(process.argv.slice(2), process.env))
 async function main(argv: readonly string[], env: Readonly<NodeJS.ProcessEnv>): Promise<number> {
   const [name, ...rest] = argv
   if (name === '--help' || name === '-h' || name === 'help') return print(helpPage())
-  if (name === '--version' || name === '-v') return print(`${version()}\n`)
+  if (name === '--version' || name === '-v')
+    return print(`${packageVersion(import.meta.dirname)}\n`)
   if (name === undefined) return refuse(`a command is missing.\n\n${helpPage()}`)
 
   const command = COMMANDS.find((known) => known.name === name)
@@ -52,13 +51,6 @@ function unknownCommand(name: string): string {
   )
   const hint = nearest === undefined ? '`weir --help` lists them.' : `Did you mean ${nearest}?`
   return `"${name}" is not a command. ${hint}\n`
-}
-
-function version(): string {
-  const text = readFileSync(join(packageRoot(import.meta.dirname), 'package.json'), 'utf8')
-  // Our own package.json, which npm requires to have a version.
-  const { version: own } = JSON.parse(text) as { version: string }
-  return own
 }
 
 function print(text: string): number {

@@ -16,6 +16,10 @@ export type DevicePage = Readonly<{
 }>
 
 type DeviceRow = { id: string; name: string; state: string; created_ms: number }
+/** Whether a device has the text in its id or name, in any case; '' matches every device. */
+const matches = (parameter: string): string =>
+  `(${parameter} = '' OR position(lower(${parameter}) in lower(id)) > 0
+    OR position(lower(${parameter}) in lower(name)) > 0)`
 const COLUMNS = `id, name, state, floor(extract(epoch from created_at) * 1000)::bigint AS created_ms`
 
 export class DeviceStore {
@@ -58,11 +62,22 @@ export class DeviceStore {
     const rows = await this.#database.query<DeviceRow>(
       `SELECT ${COLUMNS} FROM devices
        WHERE tenant = $1 AND id > $2
-         AND ($3 = '' OR position(lower($3) in lower(id)) > 0 OR position(lower($3) in lower(name)) > 0)
+         AND ${matches('$3')}
        ORDER BY id LIMIT $4`,
       [tenant, page.afterId, page.search, page.limit],
     )
     return rows.map(deviceOf)
+  }
+
+  /** How many devices match, counted up to `max`: the work is bounded however large the fleet. */
+  async count(tenant: string, search: string, max: number): Promise<number> {
+    const [row] = await this.#database.query<{ matching: number }>(
+      `SELECT count(*)::int AS matching FROM (
+         SELECT 1 FROM devices WHERE tenant = $1 AND ${matches('$2')} LIMIT $3
+       ) AS found`,
+      [tenant, search, max],
+    )
+    return row?.matching ?? 0
   }
 
   /** Removes the device and its credentials. What it measured stays. */

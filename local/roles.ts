@@ -51,11 +51,15 @@ export function environmentOf(around: RoleSurroundings): Readonly<Record<string,
     mqttPort: String(around.mqttPort),
     apiHost: around.host,
     apiPort: String(around.apiPort),
+    publicMqttUrl: `mqtt://${urlHost(around.host)}:${around.mqttPort}`,
     logFormat: 'json',
     drainDeadlineMs: String(ROLE_DRAIN_MS),
   }
   return Object.fromEntries(Object.entries(options).map(([name, text]) => [envName(name), text]))
 }
+
+/** An IPv6 address stands in brackets in a URL. */
+const urlHost = (host: string): string => (host.includes(':') ? `[${host}]` : host)
 
 /** The one binary, beside this very file's build. */
 export const weirProgram = (): string => join(import.meta.dirname, '..', 'cli', 'weir.js')

@@ -74,6 +74,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     apiPort: String(ports.api),
     mqttHost: HOST,
     mqttPort: String(ports.mqtt),
+    publicMqttUrl: `mqtt://${HOST}:${ports.mqtt}`,
     ...options.options,
   })
   const apiKey = generateApiKey()

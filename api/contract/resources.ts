@@ -7,6 +7,13 @@ export type Value = number | boolean | string
 export type Device = { id: string; name: string; state: DeviceState; createdAt: number }
 export type DeviceState = 'pending' | 'active' | 'suspended' | 'quarantined' | 'retired'
 
+/** GET /v1/about: what runs here, and where devices connect, where somebody said so. */
+export type About = {
+  version: string
+  /** Such as mqtt://devices.example:1883. */
+  mqttUrl?: string
+}
+
 /** POST /v1/devices. The secret appears in this answer only. */
 export type NewDevice = { id: string; name?: string }
 export type CreatedDevice = { device: Device; credential: { username: string; secret: string } }

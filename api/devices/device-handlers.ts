@@ -3,6 +3,7 @@ import type { Device } from '../../devices/device.ts'
 import type { ApiParts } from '../api-parts.ts'
 import type * as contract from '../contract/resources.ts'
 import { decodeCursor, encodeCursor } from '../cursor.ts'
+import { LIMITS } from '../limits.ts'
 import { newestOfDevices } from '../readings/newest-values.ts'
 import { Refusal } from '../problem.ts'
 import type { Call, Reply } from '../route.ts'
@@ -29,14 +30,17 @@ export async function listDevices(parts: ApiParts, call: Call): Promise<Reply> {
   const question = ['devices', search]
   const [after] = cursor === undefined ? [''] : decodeCursor(question, cursor, ['string'])
   const page = { search, afterId: String(after), limit: limit + 1 }
-  const found = await parts.devices.list(call.tenant, page)
-
+  const [found, matching] = await Promise.all([
+    parts.devices.list(call.tenant, page),
+    parts.devices.count(call.tenant, search, LIMITS.devicesCountedMax + 1),
+  ])
   const items = found.slice(0, limit)
   const last = items.at(-1)
   const more = found.length > limit && last !== undefined
   const body: contract.DeviceList = {
     items: await listed(parts, call, items),
     next: more ? encodeCursor(question, [last.id]) : null,
+    ...(matching > LIMITS.devicesCountedMax ? {} : { total: matching }),
   }
   return { status: 200, body }
 }

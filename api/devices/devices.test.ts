@@ -143,6 +143,16 @@ describe('listing devices', () => {
     assert.equal(await found("' OR 1=1 --"), 0)
   })
 
+  it('says how many match on all pages, whichever page is asked for', async () => {
+    const first = (await ask('/v1/devices?q=list-&limit=7')).body as DeviceList
+    assert.equal(first.total, ids.length)
+    const path = `/v1/devices?q=list-&limit=7&cursor=${first.next ?? ''}`
+    assert.equal(((await ask(path)).body as DeviceList).total, ids.length)
+    assert.equal(((await ask('/v1/devices?q=LIST-1')).body as DeviceList).total, 10)
+    assert.equal(((await ask('/v1/devices?q=nothing')).body as DeviceList).total, 0)
+    assert.equal(((await askOther('/v1/devices?q=list-')).body as DeviceList).total, 1)
+  })
+
   const bad: readonly (readonly [string, string, string])[] = [
     ['limit=0', 'request_invalid', 'limit'],
     ['limit=501', 'request_invalid', 'limit'],
@@ -208,6 +218,14 @@ describe('asking at all', () => {
     const wrong = await ask('/v1/devices', { method: 'PUT' })
     assertProblem(wrong, 405, 'method_not_allowed')
     assert.equal(wrong.headers.get('allow'), 'POST, GET, HEAD')
+  })
+
+  it('tells what runs and where devices connect, to whoever has a key', async () => {
+    const about = await ask('/v1/about')
+    assert.equal(about.status, 200)
+    assert.deepEqual(about.body, { version: '0.0.0', mqttUrl: 'mqtt://devices.example:1883' })
+    const without = await ask('/v1/about', { headers: { authorization: '' } })
+    assertProblem(without, 401, 'unauthenticated')
   })
 
   it('says at / that the dashboard is not built', async () => {

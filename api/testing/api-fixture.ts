@@ -86,6 +86,7 @@ async function wired(
   }
   const parts: ApiParts = {
     clock: systemClock,
+    about: { version: '0.0.0', mqttUrl: 'mqtt://devices.example:1883' },
     devices: new DeviceStore(postgres, CREDENTIAL_KEY),
     telemetry: new TelemetryReader(clickhouse),
     latest: new LatestValues({ seriesMax: 1_000, metricsPerDeviceMax: 100 }),
