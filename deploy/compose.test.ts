@@ -10,7 +10,7 @@ import { envName } from '../platform/config/option-names.ts'
 import { PROCESS_OPTIONS } from '../platform/config/shared-options.ts'
 import { packageRoot } from '../platform/package-root.ts'
 import { optionSections } from '../tools/reference-documents.ts'
-import { COMPOSE_SCHEMA } from './compose-schema.ts'
+import { COMPOSE_SCHEMA } from './testing/compose-schema.ts'
 
 const ROOT = packageRoot(import.meta.dirname)
 const text = (path: string): string => readFileSync(join(ROOT, path), 'utf8')

@@ -18,18 +18,18 @@ import { importTable } from './tidy/import-rules.ts'
 import { type Dependencies, libraryDoors } from './tidy/library-rules.ts'
 import {
   type Finding,
+  isTest,
   isTypeScript,
-  type SourceFile,
   projectPaths,
+  type SourceFile,
   sourceTree,
-  testCode,
+  strayTestCode,
 } from './tidy/source-tree.ts'
 import { fileName, fileSize, lineWidth, machineTraces, wallClock } from './tidy/text-rules.ts'
 
 const ROOT = packageRoot(import.meta.dirname)
 const TREE = sourceTree(ROOT)
 const EXISTING = existingPaths(projectPaths(ROOT))
-const isTest = testCode(TREE)
 const DEPENDENCIES = dependencies()
 
 type Rule = Readonly<{
@@ -46,7 +46,7 @@ const at = (folder: string, ...rest: readonly string[]) => ['', folder, ...rest]
 const RULES: readonly Rule[] = [
   {
     name: 'folders import only what the table allows',
-    check: (file) => (isTypeScript(file) ? importTable(file, isTest) : []),
+    check: (file) => (isTypeScript(file) ? importTable(file) : []),
     bad: [
       sample('pipeline/a.ts', `import { x } from '../connectors/b.ts'\n`),
       sample('connectors/mqtt/a.ts', `import {\n  x,\n} from '../../pipeline/b.ts'\n`),
@@ -153,15 +153,19 @@ for (const { name, check, bad, good } of RULES) {
   })
 }
 
-test('a module that only tests import is judged as a test', () => {
-  const judge = testCode([
+test('tidy: what only tests use lies where tests do', () => {
+  assert.deepEqual(strayTestCode(TREE).map(told), [])
+  const stray = strayTestCode([
     sample('pipeline/a.test.ts', `import { world } from './world.ts'\n`),
+    sample('pipeline/b.test.ts', `import { part } from './testing/part.ts'\n`),
     sample('pipeline/world.ts', `import { part } from './world-part.ts'\n`),
     sample('pipeline/main.ts', `import { fold } from './fold.ts'\n`),
     sample('pipeline/fold.test.ts', `import { fold } from './fold.ts'\n`),
   ])
-  assert(judge('pipeline/world.ts') && judge('pipeline/world-part.ts'))
-  assert(!judge('pipeline/fold.ts') && !judge('pipeline/main.ts'))
+  assert.deepEqual(
+    stray.map(({ path }) => path),
+    ['pipeline/world.ts', 'pipeline/world-part.ts'],
+  )
 })
 
 test('tidy: docs/ERRORS.md explains every error code, and no other', () => {

@@ -3,7 +3,13 @@
  * topics and tables only, so that each can be replaced, replayed and load-tested alone.
  */
 import { posix } from 'node:path'
-import { type Finding, importsOf, type SourceFile, type SourceImport } from './source-tree.ts'
+import {
+  type Finding,
+  importsOf,
+  isTest,
+  type SourceFile,
+  type SourceImport,
+} from './source-tree.ts'
 
 type FolderRule = Readonly<{
   may: readonly string[]
@@ -51,10 +57,7 @@ const FOLDERS: Readonly<Record<string, FolderRule>> = {
 /** Tests of a folder may also use what crosses folders: the shared stack of servers. */
 const FOR_TESTS = ['test', 'local', 'migrations', 'schemas', 'platform']
 
-export function importTable(
-  file: SourceFile,
-  isTest: (path: string) => boolean,
-): readonly Finding[] {
+export function importTable(file: SourceFile): readonly Finding[] {
   const from = ruledFolder(file.path)
   const rule = FOLDERS[from]
   if (rule === undefined) {

@@ -30,19 +30,29 @@ export function isTypeScript({ path }: SourceFile): boolean {
 }
 
 /**
- * Tests, benches, programs that only tests run, and modules that nothing but those import: what several
- * tests share lies beside what they test, and is judged as a test.
+ * Tests, benches, programs that only tests run, and what several of them share, which lies in a
+ * `testing/` folder of its subject.
  */
-export function testCode(tree: readonly SourceFile[]): (path: string) => boolean {
+export function isTest(path: string): boolean {
+  return (
+    /\.(?:test|bench|program)\.tsx?$/.test(path) ||
+    /(?:^|\/)(?:test|testing)\/|^tools\/tidy\//.test(path)
+  )
+}
+
+/** Modules that nothing but tests imports, although their place does not say so. */
+export function strayTestCode(tree: readonly SourceFile[]): readonly Finding[] {
   const importers = importersOf(tree)
-  const tests = new Set<string>()
-  for (let before = -1; before < tests.size;) {
-    before = tests.size
+  const stray = new Set<string>()
+  const byTests = (path: string): boolean => isTest(path) || stray.has(path)
+  for (let before = -1; before < stray.size;) {
+    before = stray.size
     for (const [path, from] of importers) {
-      if (from.every((importer) => isTest(importer) || tests.has(importer))) tests.add(path)
+      if (!isTest(path) && from.every(byTests)) stray.add(path)
     }
   }
-  return (path) => isTest(path) || tests.has(path)
+  const problem = 'only tests use it: it belongs into a testing/ folder, or is dead'
+  return [...stray].map((path) => ({ path, line: 1, problem }))
 }
 
 function importersOf(tree: readonly SourceFile[]): ReadonlyMap<string, readonly string[]> {
@@ -55,10 +65,6 @@ function importersOf(tree: readonly SourceFile[]): ReadonlyMap<string, readonly 
     }
   }
   return importers
-}
-
-function isTest(path: string): boolean {
-  return /\.(?:test|bench|program)\.tsx?$/.test(path) || /(?:^|\/)(?:test|testing)\//.test(path)
 }
 
 /** Statements and import() expressions, and require() of a literal. */
