@@ -10,11 +10,9 @@ import type { Role, RoleContext } from '../platform/lifecycle/role.ts'
 import type { Service } from '../platform/lifecycle/service.ts'
 import { packageRoot, packageVersion } from '../platform/package-root.ts'
 import { Postgres } from '../platform/postgres/postgres.ts'
-import { type AvroSchema, createAvroDecoder } from '../schemas/avro-codec.ts'
 import { subjectSchemas } from '../schemas/registered-schemas.ts'
-import { TELEMETRY_SCHEMA, type Telemetry } from '../schemas/telemetry.ts'
-import { ROLLUPS, subjectOf, TELEMETRY } from '../schemas/topics.ts'
-import { WINDOW_UPDATE_SCHEMA, type WindowUpdate } from '../schemas/window-update.ts'
+import { TopicCodecs } from '../schemas/topic-codecs.ts'
+import { ROLLUPS, TELEMETRY } from '../schemas/topics.ts'
 import { API_OPTIONS, contradictions } from './api-options.ts'
 import type { ApiParts } from './api-parts.ts'
 import { createApiServer } from './api-server.ts'
@@ -119,17 +117,14 @@ function hubOf({ metrics, clock }: Context, latest: LatestValues): LiveHub {
 
 async function openFeed(context: Context, hub: LiveHub): Promise<LiveFeed> {
   const { options, logger, metrics, clock } = context
-  const { topicPrefix, registryUrl } = options
+  const { topicPrefix, registryUrl, schemaIdsFile: file } = options
   const schemas = subjectSchemas(topicPrefix)
-  const file = options.schemaIdsFile
-  const { ids, source } = await startWithSchemas({ registryUrl, file, schemas })
-  if (source === 'file') logger.warn('the schema registry does not answer: kept ids used')
-  const fetch = (id: number): Promise<string | undefined> => fetchSchema(registryUrl, id)
-  const decoderOf = <T>(topic: string, schema: AvroSchema) => {
-    const id = ids[subjectOf(topicPrefix + topic)]
-    const writers = new Map(id === undefined ? [] : [[id, schema]])
-    return createAvroDecoder<T>({ schema, writers, fetchSchema: fetch })
-  }
+  const { ids } = await startWithSchemas({ registryUrl, file, schemas, logger })
+  const codecs = new TopicCodecs({
+    topicPrefix,
+    ids,
+    fetchSchema: (id) => fetchSchema(registryUrl, id),
+  })
   return new LiveFeed({
     log: createKafkaLog({
       brokers: options.kafkaBrokers,
@@ -139,8 +134,8 @@ async function openFeed(context: Context, hub: LiveHub): Promise<LiveFeed> {
       clock,
     }),
     topicPrefix,
-    telemetry: decoderOf<Telemetry>(TELEMETRY.name, TELEMETRY_SCHEMA),
-    rollups: decoderOf<WindowUpdate>(ROLLUPS.name, WINDOW_UPDATE_SCHEMA),
+    telemetry: codecs.decoder(TELEMETRY),
+    rollups: codecs.decoder(ROLLUPS),
     hub,
     metrics,
     logger,

@@ -23,12 +23,13 @@ import type { Service } from '../platform/lifecycle/service.ts'
 import { Metrics } from '../platform/observe/metrics.ts'
 import { packageRoot } from '../platform/package-root.ts'
 import { Postgres } from '../platform/postgres/postgres.ts'
-import { createAvroDecoder } from '../schemas/avro-codec.ts'
+import type { AvroDecoder } from '../schemas/avro-codec.ts'
 import { DEAD_LETTER_HEADERS } from '../schemas/dead-letter.ts'
 import { subjectSchemas } from '../schemas/registered-schemas.ts'
-import { TELEMETRY_SCHEMA, type Telemetry } from '../schemas/telemetry.ts'
+import type { Telemetry } from '../schemas/telemetry.ts'
+import { TopicCodecs } from '../schemas/topic-codecs.ts'
 import { topicSpecs } from '../schemas/topic-specs.ts'
-import { subjectOf } from '../schemas/topics.ts'
+import { TELEMETRY } from '../schemas/topics.ts'
 import { testStack } from '../test/stack.ts'
 import { connectorsRole } from './main.ts'
 import { CONNACK } from './mqtt/packet.ts'
@@ -216,7 +217,7 @@ async function createWorld() {
   const { ids } = await startWithSchemas({ registryUrl: stack.registry.url, file, schemas })
   const telemetry = await readTopic(log, `${namespace}telemetry.v1`)
   const deadLetters = await readTopic(log, `${namespace}telemetry.v1.dlq`)
-  const telemetryId = ids[subjectOf(`${namespace}telemetry.v1`)] ?? 0
+  const decoder = new TopicCodecs({ topicPrefix: namespace, ids }).decoder(TELEMETRY)
 
   return {
     mqttUrl: role.addresses()['mqtt'] ?? '',
@@ -230,7 +231,7 @@ async function createWorld() {
       database.query('DELETE FROM devices WHERE tenant = $1 AND id = $2', [TENANT, id]),
     async telemetryOf(device: string, count: number) {
       const records = await telemetry.of(`${TENANT}/${device}`, count)
-      return { telemetry: records.map((record) => decodeTelemetry(record, telemetryId)) }
+      return { telemetry: records.map((record) => decodeTelemetry(record, decoder)) }
     },
     async deadLetterOf(device: string): Promise<LogRecord> {
       const [letter] = await deadLetters.of(`${TENANT}/${device}`, 1)
@@ -251,12 +252,7 @@ async function createWorld() {
 
 const postgres = (url: string) => new Postgres({ url, applicationName: 'test', logger: QUIET })
 
-function decodeTelemetry(record: LogRecord, schemaId: number): Telemetry {
-  const decoder = createAvroDecoder<Telemetry>({
-    schema: TELEMETRY_SCHEMA,
-    writers: new Map([[schemaId, TELEMETRY_SCHEMA]]),
-    fetchSchema: async () => undefined,
-  })
+function decodeTelemetry(record: LogRecord, decoder: AvroDecoder<Telemetry>): Telemetry {
   const decoded = decoder.decode(record.value ?? Buffer.alloc(0))
   assert.equal(decoded.kind, 'value')
   return decoded.value

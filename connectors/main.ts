@@ -1,18 +1,15 @@
 /** Composition root of the connectors process: protocols in, Kafka out. */
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { DeviceDirectory } from '../devices/device-directory.ts'
 import { PostgresDevices } from '../devices/device-directory-postgres.ts'
-import { Failure } from '../platform/failure.ts'
 import { createKafkaLog } from '../platform/kafka/kafkajs-log.ts'
 import type { Log } from '../platform/kafka/log.ts'
 import { startWithSchemas } from '../platform/kafka/schema-registry.ts'
 import type { Role, RoleContext } from '../platform/lifecycle/role.ts'
-import { packageRoot } from '../platform/package-root.ts'
-import { createAvroEncoder } from '../schemas/avro-codec.ts'
-import { TELEMETRY_SCHEMA, type Telemetry } from '../schemas/telemetry.ts'
+import { packageVersion } from '../platform/package-root.ts'
 import { subjectSchemas } from '../schemas/registered-schemas.ts'
-import { DEAD_LETTERS, TELEMETRY, subjectOf } from '../schemas/topics.ts'
+import type { Telemetry } from '../schemas/telemetry.ts'
+import { TopicCodecs } from '../schemas/topic-codecs.ts'
+import { DEAD_LETTERS, TELEMETRY } from '../schemas/topics.ts'
 import { CONNECTOR_OPTIONS, contradictions } from './connector-options.ts'
 import { DeviceLanes } from './device-lanes.ts'
 import { Ingress } from './ingress.ts'
@@ -101,18 +98,9 @@ async function partitionCounts(
 }
 
 async function telemetryEncoder(context: Context): Promise<(telemetry: Telemetry) => Buffer> {
-  const { registryUrl, schemaIdsFile, topicPrefix } = context.options
+  const { registryUrl, schemaIdsFile: file, topicPrefix } = context.options
+  const { logger } = context
   const schemas = subjectSchemas(topicPrefix)
-  const { ids, source } = await startWithSchemas({ registryUrl, file: schemaIdsFile, schemas })
-  if (source === 'file') context.logger.warn('the schema registry does not answer: kept ids used')
-  const subject = subjectOf(topicPrefix + TELEMETRY.name)
-  const id = ids[subject]
-  if (id === undefined) throw new Failure('unavailable', `no schema id is known for ${subject}`)
-  return createAvroEncoder<Telemetry>(TELEMETRY_SCHEMA, id).encode
-}
-
-function packageVersion(): string {
-  // Our own file, whose shape we know.
-  const text = readFileSync(join(packageRoot(), 'package.json'), 'utf8')
-  return (JSON.parse(text) as { version: string }).version
+  const { ids } = await startWithSchemas({ registryUrl, file, schemas, logger })
+  return new TopicCodecs({ topicPrefix, ids }).encoder(TELEMETRY).encode
 }

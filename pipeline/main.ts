@@ -1,17 +1,12 @@
 /** Composition root of the pipeline process: Kafka in, exact rollups in ClickHouse out. */
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { Clickhouse } from '../platform/clickhouse/clickhouse.ts'
-import { Failure } from '../platform/failure.ts'
 import { createKafkaLog } from '../platform/kafka/kafkajs-log.ts'
-import { fetchSchema, type SchemaIds, startWithSchemas } from '../platform/kafka/schema-registry.ts'
+import { fetchSchema, startWithSchemas } from '../platform/kafka/schema-registry.ts'
 import type { Role, RoleContext } from '../platform/lifecycle/role.ts'
-import { packageRoot } from '../platform/package-root.ts'
-import { createAvroDecoder, createAvroEncoder } from '../schemas/avro-codec.ts'
+import { packageVersion } from '../platform/package-root.ts'
 import { subjectSchemas } from '../schemas/registered-schemas.ts'
-import { type Telemetry, TELEMETRY_SCHEMA } from '../schemas/telemetry.ts'
-import { ROLLUPS, subjectOf, TELEMETRY } from '../schemas/topics.ts'
-import { WINDOW_UPDATE_SCHEMA, type WindowUpdate } from '../schemas/window-update.ts'
+import { TopicCodecs } from '../schemas/topic-codecs.ts'
+import { ROLLUPS, TELEMETRY } from '../schemas/topics.ts'
 import { contradictions, PIPELINE_OPTIONS } from './pipeline-options.ts'
 import { composeRollup, type RollupCodecs } from './rollup-composition.ts'
 import { clickhouseSink } from './sinks/clickhouse-sink.ts'
@@ -47,33 +42,17 @@ export const pipelineRole: Role<typeof PIPELINE_OPTIONS> = {
 }
 
 async function codecsOf({ options, logger }: Context): Promise<RollupCodecs> {
-  const { registryUrl, schemaIdsFile, topicPrefix } = options
+  const { registryUrl, schemaIdsFile: file, topicPrefix } = options
   const schemas = subjectSchemas(topicPrefix)
-  const { ids, source } = await startWithSchemas({ registryUrl, file: schemaIdsFile, schemas })
-  if (source === 'file') logger.warn('the schema registry does not answer: kept ids used')
-  const telemetryId = idOf(ids, topicPrefix + TELEMETRY.name)
+  const { ids } = await startWithSchemas({ registryUrl, file, schemas, logger })
+  const codecs = new TopicCodecs({
+    topicPrefix,
+    ids,
+    fetchSchema: (id) => fetchSchema(registryUrl, id),
+  })
   return {
-    decoder: createAvroDecoder<Telemetry>({
-      schema: TELEMETRY_SCHEMA,
-      writers: new Map([[telemetryId, TELEMETRY_SCHEMA]]),
-      fetchSchema: (id) => fetchSchema(registryUrl, id),
-    }),
-    telemetry: createAvroEncoder<Telemetry>(TELEMETRY_SCHEMA, telemetryId),
-    windowUpdates: createAvroEncoder<WindowUpdate>(
-      WINDOW_UPDATE_SCHEMA,
-      idOf(ids, topicPrefix + ROLLUPS.name),
-    ),
+    decoder: codecs.decoder(TELEMETRY),
+    telemetry: codecs.encoder(TELEMETRY),
+    windowUpdates: codecs.encoder(ROLLUPS),
   }
-}
-
-function idOf(ids: SchemaIds, topic: string): number {
-  const id = ids[subjectOf(topic)]
-  if (id === undefined) throw new Failure('unavailable', `no schema id is known for ${topic}`)
-  return id
-}
-
-function packageVersion(): string {
-  // Our own file, whose shape we know.
-  const text = readFileSync(join(packageRoot(), 'package.json'), 'utf8')
-  return (JSON.parse(text) as { version: string }).version
 }

@@ -6,16 +6,12 @@ import type { Log, LogWriter } from '../../platform/kafka/log.ts'
 import { ensureSchemas } from '../../platform/kafka/schema-registry.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { Metrics } from '../../platform/observe/metrics.ts'
-import { type AvroSchema, createAvroDecoder, createAvroEncoder } from '../../schemas/avro-codec.ts'
 import { subjectSchemas } from '../../schemas/registered-schemas.ts'
-import { TELEMETRY_SCHEMA, type Telemetry } from '../../schemas/telemetry.ts'
+import type { Telemetry } from '../../schemas/telemetry.ts'
+import { TopicCodecs } from '../../schemas/topic-codecs.ts'
 import { topicSpecs } from '../../schemas/topic-specs.ts'
-import { deviceKey, partitionOf, ROLLUPS, subjectOf, TELEMETRY } from '../../schemas/topics.ts'
-import {
-  type Window,
-  WINDOW_UPDATE_SCHEMA,
-  type WindowUpdate,
-} from '../../schemas/window-update.ts'
+import { deviceKey, partitionOf, ROLLUPS, TELEMETRY } from '../../schemas/topics.ts'
+import type { Window, WindowUpdate } from '../../schemas/window-update.ts'
 import type { ApiParts } from '../api-parts.ts'
 import { LIMITS } from '../limits.ts'
 import { HistoryLoader } from '../live/history-loader.ts'
@@ -54,7 +50,7 @@ export async function openLive(
 ): Promise<LiveApi> {
   const { namespace } = addresses
   const metrics = new Metrics({ role: 'api', processMetrics: false })
-  const { log, idOf } = await openTopics(addresses, metrics)
+  const { log, codecs } = await openTopics(addresses, metrics)
   const writer = log.writer({ name: 'test', queuedBytesMax: 64 * 1024 * 1024, lingerMs: 0 })
   await writer.start()
   const windows = new RecentWindows(1_000)
@@ -66,7 +62,7 @@ export async function openLive(
     clock: systemClock,
     snapshotItemsMax,
   })
-  const feed = openFeed({ log, namespace, idOf, hub, metrics })
+  const feed = openFeed({ log, namespace, codecs, hub, metrics })
   const endpoint = new LiveEndpoint({
     hub,
     history: new HistoryLoader({ ...parts, logger: silentLogger }),
@@ -80,8 +76,8 @@ export async function openLive(
   const onDrain = () => endpoint.drain()
   const server = await startServer({ ...databases, parts }, [endpoint.route()], onDrain)
   const encoders = {
-    telemetry: createAvroEncoder<Telemetry>(TELEMETRY_SCHEMA, idOf(TELEMETRY.name)),
-    rollups: createAvroEncoder<WindowUpdate>(WINDOW_UPDATE_SCHEMA, idOf(ROLLUPS.name)),
+    telemetry: codecs.encoder(TELEMETRY),
+    rollups: codecs.encoder(ROLLUPS),
   }
   return { server, feed, metrics, ...speakers(writer, namespace, encoders), close }
 
@@ -92,12 +88,10 @@ export async function openLive(
   }
 }
 
-type SchemaIdOf = (topic: string) => number
-
 async function openTopics(
   { namespace, kafka, registry }: LiveAddresses,
   metrics: Metrics,
-): Promise<Readonly<{ log: Log; idOf: SchemaIdOf }>> {
+): Promise<Readonly<{ log: Log; codecs: TopicCodecs }>> {
   const log = createKafkaLog({
     brokers: kafka.brokers,
     clientId: 'api-test',
@@ -109,26 +103,23 @@ async function openTopics(
   await admin.ensureTopics(topicSpecs(namespace, PARTITIONS, 1))
   await admin.close()
   const ids = await ensureSchemas(registry.url, subjectSchemas(namespace))
-  return { log, idOf: (topic) => ids[subjectOf(namespace + topic)] ?? 0 }
+  return { log, codecs: new TopicCodecs({ topicPrefix: namespace, ids }) }
 }
 
 type FeedParts = Readonly<{
   log: Log
   namespace: string
-  idOf: SchemaIdOf
+  codecs: TopicCodecs
   hub: LiveHub
   metrics: Metrics
 }>
 
-function openFeed({ log, namespace, idOf, hub, metrics }: FeedParts): LiveFeed {
-  const fetchSchema = async () => undefined
-  const decoderOf = <T>(topic: string, schema: AvroSchema) =>
-    createAvroDecoder<T>({ schema, writers: new Map([[idOf(topic), schema]]), fetchSchema })
+function openFeed({ log, namespace, codecs, hub, metrics }: FeedParts): LiveFeed {
   return new LiveFeed({
     log,
     topicPrefix: namespace,
-    telemetry: decoderOf<Telemetry>(TELEMETRY.name, TELEMETRY_SCHEMA),
-    rollups: decoderOf<WindowUpdate>(ROLLUPS.name, WINDOW_UPDATE_SCHEMA),
+    telemetry: codecs.decoder(TELEMETRY),
+    rollups: codecs.decoder(ROLLUPS),
     hub,
     metrics,
     logger: silentLogger,

@@ -17,7 +17,7 @@ import { commandWithOptions } from '../command-with-options.ts'
 import { DeviceAccounts } from '../device-accounts.ts'
 import { MqttClient } from '../mqtt-client.ts'
 import { ProgressLine } from '../progress-line.ts'
-import { withLogAdmin } from '../reconcile/log-admin.ts'
+import { kafkaLog, withLogAdmin } from '../kafka-log.ts'
 import { waitUntilCounted } from '../reconcile/quiescence.ts'
 import { printJson, quantile } from '../report.ts'
 import { type StackFile, hostAndPort, partOf, readStackFile } from '../stack-file.ts'
@@ -133,7 +133,7 @@ async function connected(
 
 async function counted(stack: StackFile): Promise<void> {
   const { brokers, topicPrefix } = partOf(stack, 'kafka')
-  await withLogAdmin(brokers, (admin) =>
+  await withLogAdmin(kafkaLog(brokers), (admin) =>
     waitUntilCounted({
       admin,
       topic: `${topicPrefix}${TELEMETRY.name}`,

@@ -17,7 +17,7 @@ import { TELEMETRY } from '../../schemas/topics.ts'
 import { type ClickHousePlace, queryRows } from '../clickhouse-query.ts'
 import { commandWithOptions } from '../command-with-options.ts'
 import { ProgressLine } from '../progress-line.ts'
-import { withLogAdmin } from '../reconcile/log-admin.ts'
+import { kafkaLog, withLogAdmin } from '../kafka-log.ts'
 import { waitUntilCounted } from '../reconcile/quiescence.ts'
 import { printJson } from '../report.ts'
 import { type StackFile, partOf, readStackFile } from '../stack-file.ts'
@@ -125,7 +125,7 @@ function environment(
 }
 
 function counted(brokers: readonly string[], topicPrefix: string): Promise<number> {
-  return withLogAdmin(brokers, (admin) =>
+  return withLogAdmin(kafkaLog(brokers), (admin) =>
     waitUntilCounted({
       admin,
       topic: `${topicPrefix}${TELEMETRY.name}`,

@@ -5,12 +5,10 @@
  */
 import { systemClock } from '../../platform/clock.ts'
 import { Failure } from '../../platform/failure.ts'
-import { createKafkaLog } from '../../platform/kafka/kafkajs-log.ts'
-import { createLogger } from '../../platform/observe/json-logger.ts'
-import { Metrics } from '../../platform/observe/metrics.ts'
 import { createAvroEncoder } from '../../schemas/avro-codec.ts'
 import { TELEMETRY_SCHEMA, type Telemetry } from '../../schemas/telemetry.ts'
 import { TELEMETRY, deviceKey, partitionOf, subjectOf } from '../../schemas/topics.ts'
+import { kafkaLog, withLogAdmin } from '../kafka-log.ts'
 
 export type Preload = Readonly<{
   brokers: readonly string[]
@@ -31,21 +29,8 @@ export async function preload(options: Preload): Promise<Preloaded> {
   const topic = `${topicPrefix}${TELEMETRY.name}`
   const schemaId = await schemaIdOf(options.registryUrl, subjectOf(topic))
   const encoder = createAvroEncoder<Telemetry>(TELEMETRY_SCHEMA, schemaId)
-  const log = createKafkaLog({
-    brokers,
-    clientId: 'weir-bench',
-    clock: systemClock,
-    metrics: new Metrics({ role: 'bench', processMetrics: false }),
-    logger: createLogger({
-      level: 'error',
-      format: 'text',
-      clock: systemClock,
-      write: (line) => process.stderr.write(line),
-    }),
-  })
-  const admin = log.admin()
-  const partitions = await admin.partitionCount(topic)
-  await admin.close()
+  const log = kafkaLog(brokers)
+  const partitions = await withLogAdmin(log, (admin) => admin.partitionCount(topic))
   const writer = log.writer({ name: 'preload', queuedBytesMax: QUEUED_BYTES_MAX, lingerMs: 5 })
   await writer.start()
   const keys = Array.from({ length: devices }, (_, index) =>

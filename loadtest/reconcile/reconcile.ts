@@ -6,7 +6,7 @@ import { printTable } from '../report.ts'
 import { type StackFile, partOf } from '../stack-file.ts'
 import { readStored } from './clickhouse-reader.ts'
 import { type Verdict, compare } from './compare.ts'
-import { withLogAdmin } from './log-admin.ts'
+import { kafkaLog, withLogAdmin } from '../kafka-log.ts'
 import { waitUntilCounted } from './quiescence.ts'
 
 /** The consumer group whose commits say what is counted. */
@@ -17,7 +17,7 @@ export async function reconcile(
 ): Promise<Verdict & { waitedMs: number }> {
   const { stack, ledger, limitMs } = options
   const kafka = partOf(stack, 'kafka')
-  const waitedMs = await withLogAdmin(kafka.brokers, (admin) =>
+  const waitedMs = await withLogAdmin(kafkaLog(kafka.brokers), (admin) =>
     waitUntilCounted({
       admin,
       topic: `${kafka.topicPrefix}${TELEMETRY.name}`,

@@ -15,18 +15,14 @@ import type { Log, LogAdmin, LogRecord, LogWriter } from '../../platform/kafka/l
 import { ensureSchemas, type SchemaIds } from '../../platform/kafka/schema-registry.ts'
 import { createLogger } from '../../platform/observe/json-logger.ts'
 import { Metrics } from '../../platform/observe/metrics.ts'
-import {
-  type AvroDecoder,
-  type AvroEncoder,
-  type AvroSchema,
-  createAvroDecoder,
-  createAvroEncoder,
-} from '../../schemas/avro-codec.ts'
+import type { AvroDecoder, AvroEncoder } from '../../schemas/avro-codec.ts'
 import { subjectSchemas } from '../../schemas/registered-schemas.ts'
-import { type Telemetry, TELEMETRY_SCHEMA } from '../../schemas/telemetry.ts'
+import type { Telemetry } from '../../schemas/telemetry.ts'
+import { TopicCodecs } from '../../schemas/topic-codecs.ts'
 import { topicSpecs } from '../../schemas/topic-specs.ts'
-import { DEAD_LETTERS, deviceKey, partitionOf, ROLLUPS, subjectOf } from '../../schemas/topics.ts'
-import { type WindowUpdate, WINDOW_UPDATE_SCHEMA } from '../../schemas/window-update.ts'
+import { DEAD_LETTERS, deviceKey, partitionOf, ROLLUPS, TELEMETRY } from '../../schemas/topics.ts'
+import type { WindowUpdate } from '../../schemas/window-update.ts'
+import { readTopic } from '../../test/read-topic.ts'
 import { type TestStack, testStack } from '../../test/stack.ts'
 import { pipelineRole } from '../main.ts'
 import { PIPELINE_OPTIONS, type PipelineOptions } from '../pipeline-options.ts'
@@ -91,13 +87,12 @@ export class Deployment {
     this.#parts = parts
     this.log = parts.log
     this.prefix = stack.namespace
-    this.topic = `${this.prefix}telemetry.v1`
+    this.topic = this.prefix + TELEMETRY.name
     this.clickhouse = new Clickhouse(clickhouseOptions(stack, database))
-    const telemetryId = ids[subjectOf(this.topic)] ?? -1
-    this.encoder = createAvroEncoder<Telemetry>(TELEMETRY_SCHEMA, telemetryId)
-    this.#decoder = decoderOf<Telemetry>(TELEMETRY_SCHEMA, telemetryId)
-    const liveId = ids[subjectOf(this.prefix + ROLLUPS.name)] ?? -1
-    this.#liveDecoder = decoderOf<WindowUpdate>(WINDOW_UPDATE_SCHEMA, liveId)
+    const codecs = new TopicCodecs({ topicPrefix: this.prefix, ids })
+    this.encoder = codecs.encoder(TELEMETRY)
+    this.#decoder = codecs.decoder(TELEMETRY)
+    this.#liveDecoder = codecs.decoder(ROLLUPS)
     const own = { clickhouseDatabase: database, topicPrefix: this.prefix, ...values }
     this.argv = argumentsOf(stack, this.#folder, own)
   }
@@ -144,7 +139,7 @@ export class Deployment {
 
   /** The telemetry log as Kafka holds it, partition by partition. */
   async logged(): Promise<LoggedRecord[]> {
-    const records = await this.#readAll(this.topic)
+    const records = await readTopic(this.log, this.topic)
     return records.map(({ offset, timestampMs, value }) => {
       const decoded = this.#decoder.decode(value ?? Buffer.alloc(0))
       const record = decoded.kind === 'value' ? decoded.value : undefined
@@ -153,11 +148,11 @@ export class Deployment {
   }
 
   deadLetters(): Promise<LogRecord[]> {
-    return this.#readAll(this.prefix + DEAD_LETTERS.name)
+    return readTopic(this.log, this.prefix + DEAD_LETTERS.name)
   }
 
   async liveUpdates(): Promise<WindowUpdate[]> {
-    const records = await this.#readAll(this.prefix + ROLLUPS.name)
+    const records = await readTopic(this.log, this.prefix + ROLLUPS.name)
     return records.flatMap((record) => this.liveUpdateOf(record))
   }
 
@@ -178,41 +173,6 @@ export class Deployment {
     await this.clickhouse.close()
     rmSync(this.#folder, { recursive: true, force: true })
   }
-
-  /** Every record that is in the topic by now, partition by partition. */
-  async #readAll(topic: string): Promise<LogRecord[]> {
-    const ranges = await this.#parts.admin.offsetRange(topic)
-    const filled = [...ranges].filter(([, { earliest, end }]) => end > earliest)
-    const missing = new Map(filled.map(([partition, { end }]) => [partition, end]))
-    if (missing.size === 0) return []
-    const records = new Map<number, LogRecord[]>()
-    let finish: () => void = () => {}
-    const done = new Promise<void>((resolve) => {
-      finish = resolve
-    })
-    const consumer = this.log.consumer({
-      name: `${this.prefix}reader`,
-      group: undefined,
-      topics: [topic],
-      handler: {
-        assigned: async () => 0,
-        revoked: () => {},
-        batch: async (batch) => {
-          const list = records.get(batch.partition) ?? []
-          records.set(batch.partition, list)
-          batch.forEach((record) => list.push(copyOf(record)))
-          if (batch.lastOffset + 1 >= (missing.get(batch.partition) ?? 0)) {
-            missing.delete(batch.partition)
-          }
-          if (missing.size === 0) finish()
-        },
-      },
-    })
-    await consumer.start()
-    await done
-    await consumer.drain(2_000)
-    return [...records.values()].flat()
-  }
 }
 
 const clickhouseOptions = (stack: TestStack, database: string) => ({
@@ -221,13 +181,6 @@ const clickhouseOptions = (stack: TestStack, database: string) => ({
   user: 'default',
   password: '',
 })
-
-const decoderOf = <T>(schema: AvroSchema, id: number): AvroDecoder<T> =>
-  createAvroDecoder<T>({
-    schema,
-    writers: new Map([[id, schema]]),
-    fetchSchema: async () => undefined,
-  })
 
 function argumentsOf(stack: TestStack, folder: string, values: Readonly<Record<string, string>>) {
   const all = {
@@ -248,13 +201,3 @@ function optionsFrom(argv: readonly string[]): PipelineOptions {
   if (read.kind === 'problems') throw new Error(read.problems.join('\n'))
   return read.values
 }
-
-const copyOf = (record: LogRecord): LogRecord => ({
-  offset: record.offset,
-  timestampMs: record.timestampMs,
-  key: record.key === null ? null : Buffer.from(record.key),
-  value: record.value === null ? null : Buffer.from(record.value),
-  headers: Object.fromEntries(
-    Object.entries(record.headers).map(([name, value]) => [name, Buffer.from(value)]),
-  ),
-})

@@ -11,6 +11,7 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { COMPATIBILITY, SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry'
 import { Failure } from '../failure.ts'
+import type { Logger } from '../observe/logger.ts'
 
 export type SubjectSchema = Readonly<{ subject: string; schema: Readonly<Record<string, unknown>> }>
 /** Registry ids by subject. */
@@ -117,9 +118,15 @@ export async function saveSchemaIds(file: string, ids: SchemaIds): Promise<void>
  * registry does not answer. Rejects when neither has them.
  */
 export async function startWithSchemas(
-  options: Readonly<{ registryUrl: string; file: string; schemas: readonly SubjectSchema[] }>,
+  options: Readonly<{
+    registryUrl: string
+    file: string
+    schemas: readonly SubjectSchema[]
+    /** Told when the kept ids have to do. */
+    logger?: Logger
+  }>,
 ): Promise<Readonly<{ ids: SchemaIds; source: 'registry' | 'file' }>> {
-  const { registryUrl, file, schemas } = options
+  const { registryUrl, file, schemas, logger } = options
   try {
     const ids = await ensureSchemas(registryUrl, schemas)
     await saveSchemaIds(file, { ...(await loadSchemaIds(file)), ...ids })
@@ -128,6 +135,7 @@ export async function startWithSchemas(
     if (!(error instanceof Failure) || error.code !== 'unavailable') throw error
     const ids = await loadSchemaIds(file)
     if (ids === undefined || schemas.some(({ subject }) => ids[subject] === undefined)) throw error
+    logger?.warn('the schema registry does not answer: kept ids used')
     return { ids, source: 'file' }
   }
 }

@@ -4,16 +4,18 @@ import { after, before, describe, it } from 'node:test'
 import type { LiveItem } from '../../api/contract/live.ts'
 import { DeviceAccounts } from '../../loadtest/device-accounts.ts'
 import { queryRows } from '../../loadtest/clickhouse-query.ts'
+import { kafkaLog } from '../../loadtest/kafka-log.ts'
 import { openLive } from '../../loadtest/live-client.ts'
 import { MqttClient } from '../../loadtest/mqtt-client.ts'
 import { hostAndPort } from '../../loadtest/stack-file.ts'
 import { systemClock } from '../../platform/clock.ts'
+import type { LogRecord } from '../../platform/kafka/log.ts'
 import { type AvroDecoder, createAvroDecoder } from '../../schemas/avro-codec.ts'
 import { TELEMETRY_SCHEMA, type Telemetry } from '../../schemas/telemetry.ts'
 import { ROLLUPS, TELEMETRY } from '../../schemas/topics.ts'
 import { WINDOW_UPDATE_SCHEMA, type WindowUpdate } from '../../schemas/window-update.ts'
 import { eventually } from '../eventually.ts'
-import { type LoggedValue, readTopic } from '../read-topic.ts'
+import { readTopic } from '../read-topic.ts'
 import { type System, startSystem } from '../system.ts'
 
 const DEVICE = 'walker'
@@ -58,10 +60,10 @@ describe('one reading', () => {
   })
 
   it('is a record of telemetry.v1 under its device, by the time it is acknowledged', async () => {
-    const records = await readTopic(system.stack.kafka.brokers, topic(TELEMETRY.name))
+    const records = await readTopic(kafkaLog(system.stack.kafka.brokers), topic(TELEMETRY.name))
     const ours = decoded(
       TELEMETRY_SCHEMA,
-      records.filter(({ key }) => key === `${system.tenant}/${DEVICE}`),
+      records.filter(({ key }) => key?.toString() === `${system.tenant}/${DEVICE}`),
       telemetryDecoder,
     )
     assert.equal(ours.length, 1)
@@ -93,7 +95,7 @@ describe('one reading', () => {
   }
 
   it('is a window update of rollups.v1', async () => {
-    const records = await readTopic(system.stack.kafka.brokers, topic(ROLLUPS.name))
+    const records = await readTopic(kafkaLog(system.stack.kafka.brokers), topic(ROLLUPS.name))
     const updates = decoded(WINDOW_UPDATE_SCHEMA, records, updateDecoder)
     const windows = updates.flatMap((update) => update.windows)
     for (const resolutionMs of [10_000, 60_000]) {
@@ -158,10 +160,11 @@ type Writers = ReadonlyMap<number, Readonly<Record<string, unknown>>>
 /** Decodes frames whatever their schema id: this test reads what the current schema wrote. */
 function decoded<T>(
   schema: Readonly<Record<string, unknown>>,
-  records: readonly LoggedValue[],
+  records: readonly LogRecord[],
   decoder: (schema: Readonly<Record<string, unknown>>, writers: Writers) => AvroDecoder<T>,
 ): readonly T[] {
   return records.map(({ value: frame }) => {
+    assert.ok(frame !== null)
     const read = decoder(schema, new Map([[frame.readUInt32BE(1), schema]])).decode(frame)
     assert.ok(read.kind === 'value', read.kind)
     return read.value
