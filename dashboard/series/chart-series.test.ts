@@ -10,6 +10,7 @@ import { pointOfReading } from './point-series.ts'
 /** A wait for something that never comes is a failed test, not a stuck one. */
 const LIMIT = { timeout: 20_000 }
 const NOW_MS = 1_000_000
+const HOUR_MS = 3_600_000
 const RANGE = { fromMs: 0, toMs: NOW_MS }
 
 const rollup = (start: number, version: number): Rollup => ({
@@ -20,14 +21,14 @@ const item = (start: number, version: number) =>
   ({ device: 'd', metric: 'm', resolution: '10s', ...rollup(start, version) }) as const
 
 /** A chart over a real socket; what the api has stored is a map that the test writes. */
-async function start(context: TestContext) {
+async function start(context: TestContext, nowAtMs = NOW_MS) {
   const server = await startFeedServer('k')
   const stored = new Map<number, Rollup>()
   const store = (...rollups: Rollup[]) => rollups.forEach((one) => stored.set(one.start, one))
   const feed = new LiveFeed({
     key: 'k',
     connect: connectTo(() => server.port),
-    nowMs: () => NOW_MS,
+    nowMs: () => nowAtMs,
     chance: () => 0,
   })
   const broken: { answer: Answer<never> | undefined } = { answer: undefined }
@@ -48,7 +49,7 @@ async function start(context: TestContext) {
     feed,
     device: 'd',
     metric: 'm',
-    nowMs: () => NOW_MS,
+    nowMs: () => nowAtMs,
     onChange,
   })
   const until = async (true_: () => boolean) => {
@@ -99,6 +100,26 @@ test('a correction that arrives live replaces the window on screen', LIMIT, asyn
   assert.equal(series.shown.points[1]?.version, 1)
   assert.equal(series.shown.corrected, 1)
 })
+
+test(
+  'a correction behind the tail is fetched where the feed has no such windows',
+  LIMIT,
+  async (context) => {
+    const { server, feed, series, store, until } = await start(context, 10 * HOUR_MS)
+    store(rollup(0, 1), rollup(HOUR_MS, 1), rollup(9 * HOUR_MS, 1))
+    feed.start()
+    series.show({ fromMs: 0, toMs: 10 * HOUR_MS }, '1h')
+    const { id } = await server.said('subscribe')
+    await until(() => series.shown.points.length === 3)
+    // The newest window changes all the time and is polled; an old one comes again: a late reading.
+    store(rollup(HOUR_MS, 7))
+    const minute = (at: number) => ({ ...item(at, 2), resolution: '1m' }) as const
+    const items = [minute(9 * HOUR_MS + 60_000), minute(HOUR_MS + 120_000)]
+    server.say({ type: 'update', id, cursor: '1', items })
+    await until(() => series.shown.points[1]?.version === 7)
+    assert.equal(series.shown.corrected, 1)
+  },
+)
 
 test('a finer grain replaces the old picture only when it has arrived', LIMIT, async (context) => {
   const { series, store, until } = await start(context)

@@ -14,6 +14,9 @@ import { type Grain, grainWidthMs, type Range } from './span.ts'
 const RAW_PAGE_READINGS = 1000
 const RAW_PAGES_MAX = 10
 const TAIL_POLL_MS = 10_000
+/** A correction is told live a little before it is stored: see `#corrections`. */
+const CORRECTION_REST_MS = 2_000
+const MINUTE_MS = 60_000
 const KEPT_POINTS_MAX = 20_000
 
 export type SeriesTrouble =
@@ -51,6 +54,9 @@ export class ChartSeries {
   #unsubscribe: () => void = () => undefined
   #poll: ReturnType<typeof setInterval> | undefined
   #snapshots = 0
+  /** Stored stretches that changed behind the tail; asked for twice, soon and with the next poll. */
+  #changed: Range | undefined
+  #changedTimer: ReturnType<typeof setTimeout> | undefined
 
   constructor(options: ChartSeriesOptions) {
     this.#options = options
@@ -82,7 +88,14 @@ export class ChartSeries {
   close(): void {
     this.#request?.abort()
     this.#unsubscribe()
+    this.#stopPolling()
+  }
+
+  #stopPolling(): void {
     clearInterval(this.#poll)
+    clearTimeout(this.#changedTimer)
+    this.#changed = undefined
+    this.#changedTimer = undefined
   }
 
   #covers({ fromMs, toMs }: Range): boolean {
@@ -99,7 +112,7 @@ export class ChartSeries {
 
   #change(grain: Grain): void {
     this.#unsubscribe()
-    clearInterval(this.#poll)
+    this.#stopPolling()
     this.#snapshots = 0
     this.#corrected = 0
     const series = new PointSeries(grain)
@@ -127,13 +140,55 @@ export class ChartSeries {
     })
   }
 
-  /** The feed carries 10 s and 1 min windows; anything else is asked for every few seconds. */
+  /**
+   * The feed carries 10 s and 1 min windows; anything else is asked for every few seconds at its
+   * newest end. What changes behind that end shows itself as a 1 min window that comes again.
+   */
   #pollTail(): void {
-    this.#poll = setInterval(() => void this.#loadTail(), TAIL_POLL_MS)
-    const unwatch = this.#options.feed.watch((state) => {
+    const { feed, device, metric } = this.#options
+    this.#poll = setInterval(() => {
+      void this.#loadTail()
+      this.#loadChanged('and forget')
+    }, TAIL_POLL_MS)
+    const unwatch = feed.watch((state) => {
       if (state.kind === 'live') this.reload()
     })
-    this.#unsubscribe = unwatch
+    const interest = { stream: 'rollups', devices: [device], metrics: [metric] } as const
+    const unsubscribe = feed.subscribe({ ...interest, resolution: '1m' }, (event) => {
+      if (event.kind !== 'update') return
+      for (const item of event.items) if (isRollup(item, '1m')) this.#noteChange(item.start)
+    })
+    this.#unsubscribe = () => {
+      unwatch()
+      unsubscribe()
+    }
+  }
+
+  /** Widens what is asked for again, when the minute lies where the polling does not look. */
+  #noteChange(startMs: number): void {
+    const [loaded, tailMs] = [this.#loaded, this.#tailMs()]
+    const endMs = startMs + MINUTE_MS
+    if (loaded === undefined || tailMs === undefined) return
+    if (endMs > tailMs || endMs <= loaded.fromMs) return
+    const widthMs = Math.max(MINUTE_MS, grainWidthMs((this.#next ?? this.#series).grain))
+    const fromMs = Math.floor(startMs / widthMs) * widthMs
+    const known = this.#changed ?? { fromMs, toMs: fromMs + widthMs }
+    this.#changed = {
+      fromMs: Math.min(known.fromMs, fromMs),
+      toMs: Math.max(known.toMs, fromMs + widthMs),
+    }
+    this.#changedTimer ??= setTimeout(() => {
+      this.#changedTimer = undefined
+      this.#loadChanged('and ask again')
+    }, CORRECTION_REST_MS)
+  }
+
+  /** Twice, because the feed is ahead of the database by the time between two flushes. */
+  #loadChanged(then: 'and ask again' | 'and forget'): void {
+    const changed = this.#changed
+    if (changed === undefined || this.#changedTimer !== undefined) return
+    if (then === 'and forget') this.#changed = undefined
+    void this.#refetch(changed)
   }
 
   async #load(range: Range): Promise<void> {
@@ -152,11 +207,22 @@ export class ChartSeries {
   }
 
   async #loadTail(): Promise<void> {
+    const fromMs = this.#tailMs()
+    if (fromMs === undefined) return this.reload()
+    await this.#refetch({ fromMs, toMs: this.#endMs() })
+  }
+
+  /** Where polling begins: shortly before the newest point, which may still change. */
+  #tailMs(): number | undefined {
     const series = this.#next ?? this.#series
     const newest = series.all().at(-1)
-    if (newest === undefined) return this.reload()
-    const fromMs = Math.max(0, newest.start - 2 * grainWidthMs(series.grain))
-    const answer = await this.#fetch({ fromMs, toMs: this.#endMs() }, undefined)
+    if (newest === undefined) return undefined
+    return Math.max(0, newest.start - 2 * grainWidthMs(series.grain))
+  }
+
+  async #refetch(range: Range): Promise<void> {
+    const series = this.#next ?? this.#series
+    const answer = await this.#fetch(range, undefined)
     if (answer.kind === 'ok' && series === (this.#next ?? this.#series)) this.#merge(answer.value)
   }
 
