@@ -5,7 +5,7 @@
  */
 import uPlot from 'uplot'
 import { useEffect, useRef } from 'preact/hooks'
-import { numberWords, tickWords } from '../say/words.ts'
+import { scaleWords, tickWords } from '../say/words.ts'
 import { panned, type Range, zoomed } from '../series/span.ts'
 import { cssColour, onThemeChange } from '../shell/theme.ts'
 import { type Columns, lonelyIndices } from './chart-columns.ts'
@@ -153,7 +153,7 @@ function valueAxis(): uPlot.Axis {
   return {
     ...axisColours(),
     size: (_u, values) => 22 + 7 * Math.max(3, ...(values ?? []).map((text) => text.length)),
-    values: (_u, splits) => splits.map((value) => numberWords(value)),
+    values: (_u, splits) => scaleWords(splits),
   }
 }
 

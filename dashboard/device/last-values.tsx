@@ -1,6 +1,5 @@
 /** The last value of every metric; picking one shows it on the chart. */
-import { type DeviceRoute } from './device-page.tsx'
-import { formatRoute } from '../address.ts'
+import { type DeviceRoute, formatRoute } from '../address.ts'
 import type { ValuesByMetric } from '../live/latest-values.ts'
 import { Age } from '../say/moment.tsx'
 import { ValueText } from '../say/value-text.tsx'
@@ -16,7 +15,7 @@ export function LastValues({ route, values, go }: LastValuesProps) {
     <nav class="panel last" aria-label="Metrics and their last values">
       <h2>Last values</h2>
       <ul>
-        {metrics.map(([metric, { value, at }]) => (
+        {metrics.map(([metric, { value, at, digits }]) => (
           <li key={metric}>
             <a
               href={formatRoute({ ...route, metric })}
@@ -30,7 +29,7 @@ export function LastValues({ route, values, go }: LastValuesProps) {
               <bdi class="metric" title={metric}>
                 {metric}
               </bdi>
-              <ValueText value={value} />
+              <ValueText value={value} digits={digits} />
               <span class="muted age">
                 <Age at={at} now={now} />
               </span>

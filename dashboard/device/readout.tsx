@@ -1,5 +1,7 @@
 /** The numbers under the pointer, or of the newest window; its place never moves. */
-import { numberWords, shortRangeWords, utcWords, lengthWords, valueWords } from '../say/words.ts'
+import { useMemo } from 'preact/hooks'
+import { type Digits, NO_DIGITS, steadyWords, withValue } from '../say/digits.ts'
+import { lengthWords, numberWords, shortRangeWords, utcWords, valueWords } from '../say/words.ts'
 import { useNow } from '../shell/clock-tick.ts'
 import type { Point } from '../series/point-series.ts'
 import { type Grain, grainWidthMs, type Range } from '../series/span.ts'
@@ -14,6 +16,7 @@ type ReadoutProps = {
 
 export function Readout({ points, gaps, grain, boolean, atMs }: ReadoutProps) {
   const now = useNow(60_000)
+  const digits = useMemo(() => digitsOf(points), [points])
   const gap = atMs === undefined ? undefined : gaps.find((g) => g.fromMs <= atMs && atMs < g.toMs)
   if (gap !== undefined) {
     return (
@@ -30,7 +33,7 @@ export function Readout({ points, gaps, grain, boolean, atMs }: ReadoutProps) {
   return (
     <p class="readout">
       <span title={utcWords(start)}>{shortRangeWords(start, start + widthMs, now)}</span>
-      {pairsOf(point, widthMs, boolean).map(([name, text]) => (
+      {pairsOf(point, { widthMs, boolean, digits }).map(([name, text]) => (
         <Pair key={name} name={name} text={text} />
       ))}
       {final ? null : <span class="muted">still open</span>}
@@ -39,19 +42,29 @@ export function Readout({ points, gaps, grain, boolean, atMs }: ReadoutProps) {
 }
 
 /** What is worth saying of a window, or of a single reading, by the type of its values. */
-function pairsOf(point: Point, widthMs: number, boolean: boolean): [string, string][] {
+function pairsOf(
+  point: Point,
+  { widthMs, boolean, digits }: { widthMs: number; boolean: boolean; digits: Digits },
+): [string, string][] {
   const { mean, min, max, count, last } = point
   const size: [string, string][] = widthMs === 0 ? [] : [['count', String(count)]]
   if (mean === null) return [['last', valueWords(last)], ...size]
   if (boolean && widthMs === 0) return [['value', String(mean === 1)]]
   if (boolean) return [['true', `${numberWords(Math.round(mean * 1000) / 10)} %`], ...size]
-  if (widthMs === 0) return [['value', numberWords(mean)]]
+  if (widthMs === 0) return [['value', steadyWords(mean, digits)]]
   return [
-    ['mean', numberWords(mean)],
-    ['min', numberWords(min)],
-    ['max', numberWords(max)],
+    // A mean lies between the values: one decimal more than they have says where.
+    ['mean', steadyWords(mean, { ...digits, decimals: digits.decimals + 1 })],
+    ['min', steadyWords(min, digits)],
+    ['max', steadyWords(max, digits)],
     ...size,
   ]
+}
+
+function digitsOf(points: readonly Point[]): Digits {
+  let digits = NO_DIGITS
+  for (const { min, max } of points) digits = withValue(withValue(digits, min), max)
+  return digits
 }
 
 function Pair({ name, text }: { name: string; text: string }) {

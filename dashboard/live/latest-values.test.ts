@@ -1,17 +1,28 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { heardAt, mergeLatest } from './latest-values.ts'
+import { heardAt, type LatestByDevice, mergeLatest } from './latest-values.ts'
 
 const heard = (at: number, value: number, metric = 'm') => ({ device: 'd', metric, at, value })
 
+function shown(known: LatestByDevice): unknown[] {
+  const latest = known.get('d')?.['m']
+  return [latest?.at, latest?.value]
+}
+
+test('a series remembers the digits that it has shown', () => {
+  const once = mergeLatest(new Map(), [heard(1, 57.8)])
+  const twice = mergeLatest(once, [heard(2, 57)])
+  assert.deepEqual(twice.get('d')?.['m']?.digits, { decimals: 1, size: 57.8 })
+})
+
 test('the newest by event time stays, whatever arrives later', () => {
   const known = mergeLatest(new Map(), [heard(20, 2), heard(10, 1)])
-  assert.deepEqual(known.get('d'), { m: { at: 20, value: 2 } })
+  assert.deepEqual(shown(known), [20, 2])
 })
 
 test('a correction at the same time replaces the value', () => {
   const known = mergeLatest(new Map(), [heard(20, 2), heard(20, 3)])
-  assert.deepEqual(known.get('d'), { m: { at: 20, value: 3 } })
+  assert.deepEqual(shown(known), [20, 3])
 })
 
 test('nothing new is the same map, so that nothing is drawn again', () => {

@@ -1,8 +1,11 @@
 /** The newest value of each metric of each device, whatever order it was heard in. */
 import type { LatestValue } from '../../api/contract/resources.ts'
 import type { LiveItem, ReadingItem } from '../../api/contract/live.ts'
+import { type Digits, NO_DIGITS, withValue } from '../say/digits.ts'
 
-export type ValuesByMetric = Readonly<Record<string, LatestValue>>
+/** A newest value with the digits that its series has shown so far. */
+export type SeenValue = Readonly<LatestValue & { digits: Digits }>
+export type ValuesByMetric = Readonly<Record<string, SeenValue>>
 export type LatestByDevice = ReadonlyMap<string, ValuesByMetric>
 
 export const isReading = (item: LiveItem): item is ReadingItem => 'at' in item
@@ -18,17 +21,23 @@ export function mergeLatest(known: LatestByDevice, heard: readonly ReadingItem[]
       continue
     }
     merged ??= new Map(known)
-    merged.set(device, { ...values, [metric]: { value, at } })
+    const digits = withValue(before?.digits ?? NO_DIGITS, value)
+    merged.set(device, { ...values, [metric]: { value, at, digits } })
   }
   return merged ?? known
 }
 
-export function readingsOf(device: string, values: ValuesByMetric): ReadingItem[] {
+export function readingsOf(
+  device: string,
+  values: Readonly<Record<string, LatestValue>>,
+): ReadingItem[] {
   return Object.entries(values).map(([metric, latest]) => ({ device, metric, ...latest }))
 }
 
 /** When any metric of the device was newest, or undefined if none ever was. */
-export function heardAt(values: ValuesByMetric | undefined): number | undefined {
+export function heardAt(
+  values: Readonly<Record<string, LatestValue>> | undefined,
+): number | undefined {
   const times = Object.values(values ?? {}).map(({ at }) => at)
   return times.length === 0 ? undefined : Math.max(...times)
 }

@@ -15,7 +15,8 @@ export function useLatest(feed: LiveFeed, devices: readonly string[]): LatestSto
     truth.current = mergeLatest(drawn, items)
     if (truth.current !== drawn) requestAnimationFrame(() => setLatest(truth.current))
   }, [])
-  const wanted = devices.join('\n')
+  // Another order of the same devices is no reason to ask again.
+  const wanted = [...devices].sort().join('\n')
   useEffect(() => {
     if (wanted === '') return undefined
     const interest = { stream: 'readings', devices: wanted.split('\n'), metrics: ['*'] } as const

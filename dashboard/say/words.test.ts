@@ -8,6 +8,7 @@ import {
   lengthWords,
   numberWords,
   pulseOf,
+  scaleWords,
   utcWords,
 } from './words.ts'
 
@@ -24,6 +25,13 @@ test('a column of numbers has its points in one line', () => {
     ['1.000', '2.500', '3.125'],
   )
   assert.equal(decimalsOf(['text', true]), 0)
+})
+
+test('the labels of an axis stand in one line and differ', () => {
+  assert.deepEqual(scaleWords([0.1, 0.2, 0.1 + 0.2]), ['0.1', '0.2', '0.3'])
+  assert.deepEqual(scaleWords([40, 42.5, 45]), ['40.0', '42.5', '45.0'])
+  assert.deepEqual(scaleWords([-5000.05, 5000.1]), ['−5000.05', '5000.10'])
+  assert.deepEqual(scaleWords([0, 5e9]), ['0', '5.000e+9'])
 })
 
 test('ages and lengths use the unit a person would', () => {

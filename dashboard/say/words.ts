@@ -42,6 +42,16 @@ export function fixed(value: number, decimals: number): string {
   return minus(plain ? value.toFixed(decimals) : String(value))
 }
 
+/** Labels of an axis: all with the same decimals, and two neighbours never the same. */
+export function scaleWords(ticks: readonly number[]): string[] {
+  const size = Math.max(...ticks.map(Math.abs))
+  if (size >= 1e7 || size < 1e-4) return ticks.map(numberWords)
+  // A tick is computed in floating point: 0.30000000000000004 is meant to be 0.3.
+  const meant = ticks.map((tick) => Number(tick.toPrecision(12)))
+  const decimals = decimalsOf(meant)
+  return meant.map((tick) => fixed(tick, decimals))
+}
+
 export function ageWords(ageMs: number): string {
   if (ageMs < SECOND_MS) return 'now'
   if (ageMs < MINUTE_MS) return `${Math.floor(ageMs / SECOND_MS)} s ago`
@@ -113,4 +123,5 @@ function two(
   return rest === 0 ? `${whole} ${big}` : `${whole} ${big} ${rest} ${small}`
 }
 
-const minus = (text: string): string => text.replaceAll('-', '−')
+/** The sign of a number in words, not the hyphen of a program. */
+export const minus = (text: string): string => text.replaceAll('-', '−')
