@@ -15,7 +15,15 @@ const view = fc.oneof(
     .filter(({ fromMs, toMs }) => fromMs < toMs),
 )
 const route: fc.Arbitrary<Route> = fc.oneof(
-  fc.record({ page: fc.constant('fleet' as const), query: text, cursor: text }, plain),
+  fc.record(
+    {
+      page: fc.constant('fleet' as const),
+      query: text,
+      cursor: text,
+      silentFirst: fc.boolean(),
+    },
+    plain,
+  ),
   fc.record(
     {
       page: fc.constant('device' as const),
@@ -41,7 +49,7 @@ test('a span that ends before it begins, or an unknown one, falls back to the de
   for (const search of ['from=5&to=4', 'from=x&to=9', 'span=3w', 'from=1']) {
     const parsed = parseRoute(`#/devices/a?${search}`)
     assert.ok(parsed.page === 'device')
-    assert.deepEqual(parsed.view, { kind: 'follow', span: '1h' })
+    assert.deepEqual(parsed.view, { kind: 'follow', span: '15m' })
   }
 })
 

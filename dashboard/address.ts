@@ -2,7 +2,7 @@
  * What is on screen, spelled in the part of the address after `#`, so that a pasted address opens
  * the same device, metric and span, and so that no server has to know our pages.
  *
- *   #/                               the fleet            ?q=pump&cursor=…
+ *   #/                               the fleet            ?q=pump&cursor=…&first=silent
  *   #/devices/pump-1                 one device           ?metric=temperature&span=1h
  *   #/devices/pump-1                 a fixed stretch      ?metric=temperature&from=…&to=…
  *   #key=…                           sign in once; taken out of the address at once
@@ -14,18 +14,25 @@ export type View =
   | { kind: 'follow'; span: SpanName }
   | { kind: 'fixed'; fromMs: number; toMs: number; span: SpanName }
 
-export type Route =
-  | { page: 'fleet'; query: string; cursor: string }
-  | { page: 'device'; device: string; metric: string; view: View }
-  | { page: 'unknown'; path: string }
+/** In the order of ids, a page at a time; or those with a problem first. */
+export type FleetRoute = { page: 'fleet'; query: string; cursor: string; silentFirst: boolean }
+export type DeviceRoute = { page: 'device'; device: string; metric: string; view: View }
+export type Route = FleetRoute | DeviceRoute | { page: 'unknown'; path: string }
 
-export const DEFAULT_SPAN: SpanName = '1h'
+export const FLEET: FleetRoute = { page: 'fleet', query: '', cursor: '', silentFirst: false }
+/** Short enough that whoever opens a device for the first time sees it move. */
+export const DEFAULT_SPAN: SpanName = '15m'
 
 export function parseRoute(hash: string): Route {
   const [path, search] = splitOnce(hash.replace(/^#/, ''), '?')
   const params = new URLSearchParams(search)
   if (path === '' || path === '/') {
-    return { page: 'fleet', query: params.get('q') ?? '', cursor: params.get('cursor') ?? '' }
+    return {
+      page: 'fleet',
+      query: params.get('q') ?? '',
+      cursor: params.get('cursor') ?? '',
+      silentFirst: params.get('first') === 'silent',
+    }
   }
   const device = /^\/devices\/([^/]+)$/.exec(path)?.[1]
   if (device === undefined) return { page: 'unknown', path }
@@ -37,7 +44,11 @@ export function parseRoute(hash: string): Route {
 export function formatRoute(route: Route): string {
   switch (route.page) {
     case 'fleet':
-      return withSearch('#/', { q: route.query, cursor: route.cursor })
+      return withSearch('#/', {
+        q: route.query,
+        cursor: route.cursor,
+        first: route.silentFirst ? 'silent' : '',
+      })
     case 'device':
       return withSearch(`#/devices/${encodeURIComponent(route.device)}`, {
         metric: route.metric,

@@ -1,5 +1,6 @@
 /** The dashboard's door to the public API. Every outcome is a value, so every screen must show it. */
 import type {
+  About,
   Device,
   DeviceList,
   Latest,
@@ -17,6 +18,7 @@ export type Answer<T> =
   | { kind: 'aborted' }
 
 export type ApiClient = {
+  about(): Promise<Answer<About>>
   devices(options: { query: string; cursor: string; limit: number }): Promise<Answer<DeviceList>>
   device(id: string): Promise<Answer<Device>>
   latest(id: string): Promise<Answer<Latest>>
@@ -58,6 +60,7 @@ export function createApiClient(origin: string, key: string): ApiClient {
   })
 
   return {
+    about: () => get('/v1/about', {}),
     devices: ({ query, cursor, limit }) =>
       get('/v1/devices', { q: query, cursor, limit: String(limit), include: 'latest' }),
     device: (id) => get(devicePath(id), {}),

@@ -1,5 +1,6 @@
 /** The whole page: signed out it asks for a key, signed in it shows what the address says. */
 import { useEffect, useMemo, useState } from 'preact/hooks'
+import { FLEET, type Route } from './address.ts'
 import { type ApiClient, createApiClient } from './api-client.ts'
 import { nowMs } from './clock.ts'
 import { DevicePage } from './device/device-page.tsx'
@@ -11,7 +12,6 @@ import { Header } from './shell/header.tsx'
 import { KeysDialog, listenForKeys, useKeyCommand } from './shell/keys.tsx'
 import { type Go, useRoute } from './shell/navigation.ts'
 import { SignIn } from './shell/sign-in.tsx'
-import type { Route } from './address.ts'
 
 export function App() {
   const [key, setKey] = useState(storedKey)
@@ -36,7 +36,7 @@ function SignedIn({ apiKey, onSignOut }: { apiKey: string; onSignOut: () => void
   useEffect(listenForKeys, [])
   useKeyCommand((command) => {
     if (command === 'keys') setKeysOpen(true)
-    if (command === 'fleet') go({ page: 'fleet', query: '', cursor: '' })
+    if (command === 'fleet') go(FLEET)
     if (command === 'search') searchFleet(route, go)
   })
 
@@ -47,7 +47,7 @@ function SignedIn({ apiKey, onSignOut }: { apiKey: string; onSignOut: () => void
       </a>
       <Header
         feedState={feedState}
-        onFleet={() => go({ page: 'fleet', query: '', cursor: '' })}
+        onFleet={() => go(FLEET)}
         onKeys={() => setKeysOpen(true)}
         onSignOut={onSignOut}
       />
@@ -112,7 +112,7 @@ function connectSocket(events: SocketEvents): Socket {
 }
 
 function searchFleet(route: Route, go: Go): void {
-  if (route.page !== 'fleet') go({ page: 'fleet', query: '', cursor: '' })
+  if (route.page !== 'fleet') go(FLEET)
   requestAnimationFrame(() => document.getElementById('search')?.focus())
 }
 

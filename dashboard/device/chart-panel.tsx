@@ -1,7 +1,7 @@
 /** The chart with everything around it: spans, resolution, gaps, corrections, back to live. */
 import { useMemo, useState } from 'preact/hooks'
 import type { LatestValue } from '../../api/contract/resources.ts'
-import { DEFAULT_SPAN } from '../address.ts'
+import { DEFAULT_SPAN, type DeviceRoute } from '../address.ts'
 import type { ApiClient } from '../api-client.ts'
 import { columnsOf } from '../chart/chart-columns.ts'
 import { TimeChart } from '../chart/time-chart.tsx'
@@ -22,7 +22,6 @@ import {
 import { useFeedState } from '../shell/feed-state.tsx'
 import { useKeyCommand } from '../shell/keys.tsx'
 import type { Go } from '../shell/navigation.ts'
-import type { DeviceRoute } from './device-page.tsx'
 import { Readout } from './readout.tsx'
 import { TextRuns } from './text-runs.tsx'
 import { useChartSeries } from './use-chart-series.ts'

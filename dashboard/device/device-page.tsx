@@ -1,12 +1,13 @@
 /** One device: what it last said, one metric over time, and the readings themselves. */
 import { useEffect, useState } from 'preact/hooks'
 import type { Device } from '../../api/contract/resources.ts'
-import type { Route } from '../address.ts'
+import type { DeviceRoute } from '../address.ts'
 import type { ApiClient } from '../api-client.ts'
 import { heardAt, readingsOf, type ValuesByMetric } from '../live/latest-values.ts'
 import type { LiveFeed } from '../live/live-feed.ts'
 import { useLatest } from '../live/use-latest.ts'
-import { Command, publishCommand } from '../say/command.tsx'
+import { Command } from '../say/command.tsx'
+import { publishCommand } from '../say/first-commands.ts'
 import { Age } from '../say/moment.tsx'
 import { ProblemNotice, type Trouble } from '../say/problem-notice.tsx'
 import { PulseMark } from '../say/pulse-mark.tsx'
@@ -14,11 +15,11 @@ import { pulseOf } from '../say/words.ts'
 import { useNow } from '../shell/clock-tick.ts'
 import { useReconnects } from '../shell/feed-state.tsx'
 import type { Go } from '../shell/navigation.ts'
+import { useAbout } from '../shell/use-about.ts'
 import { ChartPanel } from './chart-panel.tsx'
 import { LastValues } from './last-values.tsx'
 import { ReadingsPanel } from './readings-panel.tsx'
 
-export type DeviceRoute = Extract<Route, { page: 'device' }>
 type PageProps = { route: DeviceRoute; go: Go; api: ApiClient; feed: LiveFeed }
 
 type Found =
@@ -97,7 +98,9 @@ function DeviceHead({ id, device, at }: HeadProps) {
 type BodyProps = PageProps & { values: ValuesByMetric | undefined }
 
 function DeviceBody({ route, go, api, feed, values }: BodyProps) {
-  if (values === undefined || Object.keys(values).length === 0) return <Waiting id={route.device} />
+  if (values === undefined || Object.keys(values).length === 0) {
+    return <Waiting id={route.device} api={api} />
+  }
   const metric = route.metric === '' ? favouriteMetric(values) : route.metric
   const chosen = { ...route, metric }
   const latest = values[metric]
@@ -112,7 +115,8 @@ function DeviceBody({ route, go, api, feed, values }: BodyProps) {
   )
 }
 
-function Waiting({ id }: { id: string }) {
+function Waiting({ id, api }: { id: string; api: ApiClient }) {
+  const about = useAbout(api)
   return (
     <div class="notice">
       <h2>Nothing was heard from this device yet</h2>
@@ -121,7 +125,7 @@ function Waiting({ id }: { id: string }) {
       </p>
       <Command
         label="USERNAME and SECRET are in the answer that created the device"
-        text={publishCommand()}
+        text={publishCommand(about?.mqttUrl, location.hostname)}
       />
     </div>
   )

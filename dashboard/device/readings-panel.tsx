@@ -1,16 +1,23 @@
 /** The raw readings of the last minutes, newest first, as they were sent. */
-import { useEffect, useState } from 'preact/hooks'
-import type { LatestValue, Value } from '../../api/contract/resources.ts'
+import { useEffect, useMemo, useState } from 'preact/hooks'
+import type { LatestValue } from '../../api/contract/resources.ts'
+import type { DeviceRoute } from '../address.ts'
 import type { ApiClient } from '../api-client.ts'
 import { nowMs } from '../clock.ts'
 import type { LiveFeed } from '../live/live-feed.ts'
 import { CopyButton } from '../say/copy-button.tsx'
 import { csvOf, csvTime } from '../say/csv.ts'
 import { Clock } from '../say/moment.tsx'
-import { decimalsOf, fixed } from '../say/words.ts'
+import { decimalsOf, lengthWords } from '../say/words.ts'
 import { useNow } from '../shell/clock-tick.ts'
 import { useReconnects } from '../shell/feed-state.tsx'
-import type { DeviceRoute } from './device-page.tsx'
+import {
+  changeWords,
+  rawWords,
+  type Reading,
+  type ReadingRow,
+  readingRows,
+} from './reading-rows.ts'
 
 const SPAN_MS = 15 * 60_000
 const PAGE_READINGS = 1000
@@ -18,7 +25,6 @@ const PAGES_MAX = 5
 const ROWS_SHOWN = 200
 const POLL_MS = 10_000
 
-type Reading = { at: number; value: Value }
 type PanelProps = {
   route: DeviceRoute
   api: ApiClient
@@ -31,7 +37,7 @@ export function ReadingsPanel({ route, api, feed, latest }: PanelProps) {
   const reconnects = useReconnects(feed)
   const readings = useReadings({ api, device, metric, latest, reconnects })
   const now = useNow(60_000)
-  const rows = readings.slice(-ROWS_SHOWN).toReversed()
+  const rows = useMemo(() => readingRows(readings, ROWS_SHOWN), [readings])
   const decimals = decimalsOf(rows.map(({ value }) => value))
   const csv = () =>
     csvOf(
@@ -59,29 +65,43 @@ export function ReadingsPanel({ route, api, feed, latest }: PanelProps) {
                 <th scope="col" class="number">
                   <bdi>{metric}</bdi>
                 </th>
+                <th scope="col" class="number">
+                  Change
+                </th>
+                <th scope="col" class="number">
+                  After
+                </th>
               </tr>
             </thead>
             <tbody>
-              {rows.map(({ at, value }) => (
-                <tr key={at}>
-                  <td>
-                    <Clock at={at} now={now} />
-                  </td>
-                  <td
-                    class={typeof value === 'number' ? 'number' : 'number text'}
-                    title={String(value)}
-                  >
-                    <bdi>
-                      {typeof value === 'number' ? fixed(value, decimals) : value.toString()}
-                    </bdi>
-                  </td>
-                </tr>
+              {rows.map((row) => (
+                <Row key={row.at} row={row} decimals={decimals} now={now} />
               ))}
             </tbody>
           </table>
         </div>
       )}
     </section>
+  )
+}
+
+type RowProps = { row: ReadingRow; decimals: number; now: number }
+
+function Row({ row, decimals, now }: RowProps) {
+  const { at, value, afterMs, gap } = row
+  return (
+    <tr>
+      <td>
+        <Clock at={at} now={now} />
+      </td>
+      <td class={typeof value === 'number' ? 'number' : 'number text'} title={String(value)}>
+        <bdi>{rawWords(value, decimals)}</bdi>
+      </td>
+      <td class="number muted">{changeWords(row, decimals)}</td>
+      <td class={gap ? 'number warn' : 'number muted'}>
+        {afterMs === undefined ? '' : `${gap ? 'gap of ' : ''}${lengthWords(afterMs)}`}
+      </td>
+    </tr>
   )
 }
 

@@ -28,14 +28,17 @@ export function DeviceRow({ device, values, now }: RowProps) {
           </bdi>
         )}
       </th>
-      <td class="values">
-        {metrics.slice(0, METRICS_SHOWN).map(([metric, latest]) => (
-          <span key={metric} class="pair">
-            <bdi class="metric">{metric}</bdi> <ValueText value={latest.value} />
-          </span>
-        ))}
-        {hidden > 0 ? <span class="muted">+{hidden} more</span> : null}
-        {metrics.length === 0 ? <span class="muted">nothing yet</span> : null}
+      <td>
+        <div class="values">
+          {metrics.slice(0, METRICS_SHOWN).map(([metric, latest]) => (
+            <span key={metric} class="pair">
+              <bdi class="metric">{metric}</bdi>{' '}
+              <ValueText value={latest.value} digits={latest.digits} />
+            </span>
+          ))}
+          {hidden > 0 ? <span class="muted">+{hidden} more</span> : null}
+          {metrics.length === 0 ? <span class="muted">nothing yet</span> : null}
+        </div>
       </td>
       <td class="heard">
         <PulseMark pulse={pulseOf(at === undefined ? undefined : now - at)} />{' '}

@@ -1,102 +1,135 @@
 /** The fleet: every device with its last values, searched and paged by the server. */
-import { useEffect, useState } from 'preact/hooks'
+import { useEffect, useMemo, useState } from 'preact/hooks'
 import type { DeviceList } from '../../api/contract/resources.ts'
-import type { Route } from '../address.ts'
+import { FLEET, type FleetRoute } from '../address.ts'
 import type { ApiClient } from '../api-client.ts'
 import { readingsOf } from '../live/latest-values.ts'
 import type { LiveFeed } from '../live/live-feed.ts'
 import { type LatestStore, useLatest } from '../live/use-latest.ts'
-import { Command, createDeviceCommand, publishCommand } from '../say/command.tsx'
+import { Command } from '../say/command.tsx'
 import { CopyButton } from '../say/copy-button.tsx'
 import { csvOf, csvTime } from '../say/csv.ts'
-import { ProblemNotice, type Trouble } from '../say/problem-notice.tsx'
+import { createDeviceCommand, publishCommand } from '../say/first-commands.ts'
+import { ProblemNotice } from '../say/problem-notice.tsx'
 import { useNow } from '../shell/clock-tick.ts'
 import { useReconnects } from '../shell/feed-state.tsx'
 import type { Go } from '../shell/navigation.ts'
+import { useAbout } from '../shell/use-about.ts'
 import { DeviceRow } from './device-row.tsx'
+import { FleetCounts } from './fleet-counts.tsx'
 import { SearchField } from './search-field.tsx'
+import type { ListedDevice, Survey } from './survey.ts'
+import { PAGE_DEVICES, useListing } from './use-listing.ts'
+import { useSurvey } from './use-survey.ts'
 
-const PAGE_DEVICES = 50
-const AGAIN_MS = 15_000
-/** Somebody is waiting for a first device to appear. */
-const AGAIN_EMPTY_MS = 3000
-
-type FleetRoute = Extract<Route, { page: 'fleet' }>
 type FleetProps = { route: FleetRoute; go: Go; api: ApiClient; feed: LiveFeed }
-type Listing =
-  | { kind: 'loading' }
-  | { kind: 'trouble'; trouble: Trouble }
-  | { kind: 'ready'; list: DeviceList; query: string }
 
 export function FleetPage({ route, go, api, feed }: FleetProps) {
-  const [listing, retry] = useListing(api, route, useReconnects(feed))
+  const reconnects = useReconnects(feed)
+  const [listing, retry] = useListing(api, route, reconnects)
+  const survey = useSurvey(api, route.query, reconnects)
   const list = listing.kind === 'ready' ? listing.list : undefined
-  const store = useLatest(feed, list?.items.map(({ id }) => id) ?? [])
+  const [rows, more] = useRows(list, route.silentFirst ? survey : undefined)
+  const store = useLatest(feed, rows?.map(({ id }) => id) ?? [])
   useEffect(() => {
-    for (const { id, latest } of list?.items ?? []) store.hear(readingsOf(id, latest ?? {}))
-  }, [list])
+    for (const { id, latest } of rows ?? []) store.hear(readingsOf(id, latest ?? {}))
+  }, [rows])
+  const silent = survey?.counts.silent ?? 0
   useEffect(() => {
-    document.title = 'Fleet · Weir'
-  }, [])
+    document.title = `${silent === 0 ? '' : `(${silent} silent) `}Fleet · Weir`
+  }, [silent])
 
   return (
     <>
       <div class="page-head">
         <h1>Fleet</h1>
         <p class="count" aria-live="polite">
-          {list === undefined ? '' : countWords(list, route.cursor !== '')}
+          {list === undefined || rows === undefined ? '' : countWords(rows.length, list)}
         </p>
         <SearchField
           query={route.query}
-          onQuery={(query) => go({ page: 'fleet', query, cursor: '' }, 'replace')}
+          onQuery={(query) => go({ ...route, query, cursor: '' }, 'replace')}
         />
-        <CopyButton label="Copy as CSV" text={() => fleetCsv(list, store)} />
+        <CopyButton label="Copy as CSV" text={() => fleetCsv(rows, store)} />
       </div>
       {listing.kind === 'loading' ? <Skeleton /> : null}
       {listing.kind === 'trouble' ? (
         <ProblemNotice trouble={listing.trouble} onRetry={retry} />
       ) : null}
-      {list === undefined ? null : <Devices list={list} route={route} go={go} store={store} />}
+      {rows?.length === 0 ? <Empty query={route.query} go={go} api={api} /> : null}
+      {list === undefined || rows === undefined || rows.length === 0 ? null : (
+        <>
+          <FleetCounts
+            survey={survey}
+            silentFirst={route.silentFirst}
+            onToggle={() => go({ ...route, cursor: '', silentFirst: !route.silentFirst })}
+          />
+          <Devices rows={rows} store={store} />
+          {route.silentFirst ? (
+            <More onMore={more} />
+          ) : (
+            <Paging next={list.next} route={route} go={go} />
+          )}
+        </>
+      )}
     </>
   )
 }
 
-type DevicesProps = { list: DeviceList; route: FleetRoute; go: Go; store: LatestStore }
+type Rows = readonly ListedDevice[] | undefined
 
-function Devices({ list, route, go, store }: DevicesProps) {
+/** The page that was asked for, or the first of those with a problem and what shows more of them. */
+function useRows(list: DeviceList | undefined, survey: Survey | undefined) {
+  const [shown, setShown] = useState(PAGE_DEVICES)
+  const rows: Rows = useMemo(
+    () => survey?.byProblem.slice(0, shown) ?? list?.items,
+    [list, survey, shown],
+  )
+  const hidden = survey !== undefined && survey.byProblem.length > shown
+  const more = hidden ? () => setShown((n) => n + PAGE_DEVICES) : undefined
+  return [rows, more] as const
+}
+
+function Devices({ rows, store }: { rows: readonly ListedDevice[]; store: LatestStore }) {
   const now = useNow(1000)
-  if (list.items.length === 0) return <Empty query={route.query} go={go} />
   return (
-    <>
-      <div class="panel">
-        <table class="fleet">
-          <caption class="hidden">Devices with their last values</caption>
-          <thead>
-            <tr>
-              <th scope="col">Device</th>
-              <th scope="col">Last values</th>
-              <th scope="col">Last heard</th>
-            </tr>
-          </thead>
-          <tbody>
-            {list.items.map((device) => (
-              <DeviceRow
-                key={device.id}
-                device={device}
-                values={store.latest.get(device.id)}
-                now={now}
-              />
-            ))}
-          </tbody>
-        </table>
-      </div>
-      <Paging list={list} route={route} go={go} />
-    </>
+    <div class="panel">
+      <table class="fleet">
+        <caption class="hidden">Devices with their last values</caption>
+        <thead>
+          <tr>
+            <th scope="col">Device</th>
+            <th scope="col">Last values</th>
+            <th scope="col">Last heard</th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((device) => (
+            <DeviceRow
+              key={device.id}
+              device={device}
+              values={store.latest.get(device.id)}
+              now={now}
+            />
+          ))}
+        </tbody>
+      </table>
+    </div>
   )
 }
 
-function Paging({ list, route, go }: { list: DeviceList; route: FleetRoute; go: Go }) {
-  const { next } = list
+function More({ onMore }: { onMore: (() => void) | undefined }) {
+  if (onMore === undefined) return null
+  return (
+    <div class="paging">
+      <button type="button" class="button" onClick={onMore}>
+        Show {PAGE_DEVICES} more
+      </button>
+    </div>
+  )
+}
+
+function Paging({ next, route, go }: { next: string | null; route: FleetRoute; go: Go }) {
   if (next === null && route.cursor === '') return null
   return (
     <nav class="paging" aria-label="Pages">
@@ -120,7 +153,8 @@ function Paging({ list, route, go }: { list: DeviceList; route: FleetRoute; go: 
   )
 }
 
-function Empty({ query, go }: { query: string; go: Go }) {
+function Empty({ query, go, api }: { query: string; go: Go; api: ApiClient }) {
+  const about = useAbout(api)
   if (query !== '') {
     return (
       <div class="notice">
@@ -128,11 +162,7 @@ function Empty({ query, go }: { query: string; go: Go }) {
           No device matches “<bdi>{query}</bdi>”
         </h2>
         <p>The search looks at ids and names.</p>
-        <button
-          type="button"
-          class="button"
-          onClick={() => go({ page: 'fleet', query: '', cursor: '' })}
-        >
+        <button type="button" class="button" onClick={() => go(FLEET)}>
           Show all devices
         </button>
       </div>
@@ -144,9 +174,12 @@ function Empty({ query, go }: { query: string; go: Go }) {
       <p>Two commands bring the first reading here. It appears by itself, no reload needed.</p>
       <Command
         label="1. Create a device; the answer holds its username and secret"
-        text={createDeviceCommand('bench-1')}
+        text={createDeviceCommand(location.origin, 'bench-1')}
       />
-      <Command label="2. Publish a reading with them" text={publishCommand()} />
+      <Command
+        label="2. Publish a reading with them"
+        text={publishCommand(about?.mqttUrl, location.hostname)}
+      />
     </div>
   )
 }
@@ -165,44 +198,15 @@ function Skeleton() {
   )
 }
 
-/** Read again on every reconnect and from time to time: the feed does not tell of new devices. */
-function useListing(api: ApiClient, route: FleetRoute, reconnects: number): [Listing, () => void] {
-  const [listing, setListing] = useState<Listing>({ kind: 'loading' })
-  const [turn, setTurn] = useState(0)
-  const again = () => setTurn((n) => n + 1)
-  useEffect(() => {
-    let current = true
-    const { query, cursor } = route
-    void api.devices({ query, cursor, limit: PAGE_DEVICES }).then((answer) => {
-      if (!current || answer.kind === 'aborted') return
-      if (answer.kind === 'ok') return setListing({ kind: 'ready', list: answer.value, query })
-      // What was already on screen stays there, greyed: the banner says why.
-      setListing((shown) =>
-        shown.kind === 'ready' && answer.kind === 'unreachable'
-          ? shown
-          : { kind: 'trouble', trouble: answer },
-      )
-    })
-    return () => {
-      current = false
-    }
-  }, [api, route.query, route.cursor, turn, reconnects])
-  const empty = listing.kind === 'ready' && listing.list.items.length === 0
-  useEffect(() => {
-    const timer = setInterval(again, empty ? AGAIN_EMPTY_MS : AGAIN_MS)
-    return () => clearInterval(timer)
-  }, [empty])
-  return [listing, again]
+function countWords(shown: number, { next, total }: DeviceList): string {
+  const words = (count: number) =>
+    `${count.toLocaleString('en')} ${count === 1 ? 'device' : 'devices'}`
+  if (total !== undefined) return shown === total ? words(total) : `${shown} of ${words(total)}`
+  return next === null ? words(shown) : `${shown} of very many devices`
 }
 
-function countWords({ items, next, total }: DeviceList, later: boolean): string {
-  const shown = items.length
-  if (next === null && !later) return `${shown} ${shown === 1 ? 'device' : 'devices'}`
-  return total === undefined ? `${shown} shown` : `${shown} shown of ${total.toLocaleString('en')}`
-}
-
-function fleetCsv(list: DeviceList | undefined, { latest }: LatestStore): string {
-  const rows = (list?.items ?? []).flatMap(({ id, name, state }) =>
+function fleetCsv(rows: Rows, { latest }: LatestStore): string {
+  const cells = (rows ?? []).flatMap(({ id, name, state }) =>
     Object.entries(latest.get(id) ?? {}).map(([metric, { value, at }]) => [
       id,
       name,
@@ -212,5 +216,5 @@ function fleetCsv(list: DeviceList | undefined, { latest }: LatestStore): string
       csvTime(at),
     ]),
   )
-  return csvOf(['device', 'name', 'state', 'metric', 'value', 'at'], rows)
+  return csvOf(['device', 'name', 'state', 'metric', 'value', 'at'], cells)
 }

@@ -12,12 +12,3 @@ export function Command({ label, text }: { label: string; text: string }) {
     </figure>
   )
 }
-
-/** The two commands from nothing to a first reading, against the host this page came from. */
-export const createDeviceCommand = (id: string): string =>
-  `curl -X POST ${location.origin}/v1/devices \\\n  -H "authorization: Bearer $WEIR_KEY" \\\n` +
-  `  -H 'content-type: application/json' \\\n  -d '{"id":"${id}"}'`
-
-export const publishCommand = (): string =>
-  `mosquitto_pub -h ${location.hostname} -p 1883 -q 1 \\\n` +
-  `  -u USERNAME -P SECRET \\\n  -t t -m '{"temperature":21.5}'`

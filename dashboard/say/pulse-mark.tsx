@@ -1,15 +1,24 @@
 /** Whether a device speaks, as a shape and a word: never by colour alone. */
+import type { ComponentChildren } from 'preact'
 import type { Pulse } from './words.ts'
 
-export function PulseMark({ pulse }: { pulse: Pulse }) {
+/** `children` stand in for the word, and have to say it. */
+export function PulseMark({ pulse, children }: { pulse: Pulse; children?: ComponentChildren }) {
   return (
     <span class={`pulse pulse-${pulse}`}>
       <svg viewBox="0 0 12 12" width="10" height="10" aria-hidden="true">
         {SHAPES[pulse]}
       </svg>
-      {pulse}
+      <span>{children ?? pulse}</span>
     </span>
   )
+}
+
+export const PULSE_WORDS: Record<Pulse, string> = {
+  live: 'live',
+  quiet: 'quiet',
+  silent: 'silent',
+  never: 'never heard',
 }
 
 const SHAPES = {
