@@ -334,7 +334,7 @@ export class MqttConnection implements DurabilityWaiter {
     if (session.awaitingRelease.size >= this.#host.limits.unreleasedMax) {
       return this.close('protocol_error', 'too many QoS 2 messages without their PUBREL')
     }
-    const stampMs = packet.dup ? stampOf(session, packet.packetId) : undefined
+    const stampMs = packet.dup ? stampOf(session, packet) : undefined
     const acceptance = this.#submit(packet, receivedAtMs, stampMs)
     if (acceptance === undefined) return
     if (acceptance.kind === 'busy') return this.#waitForRoom(packet, acceptance)
@@ -344,7 +344,7 @@ export class MqttConnection implements DurabilityWaiter {
     }
     // A rejected message is acknowledged too, once its dead letter is durable: MQTT 3.1.1 has no
     // negative acknowledgement, and silence means "send it again".
-    rememberStamp(session, packet.packetId, acceptance.stampMs)
+    if (acceptance.verdict.kind === 'stored') rememberStamp(session, packet, acceptance.stampMs)
     this.#owe(packet.qos === 1 ? 'puback' : 'pubrec', packet.packetId, acceptance.durable)
   }
 

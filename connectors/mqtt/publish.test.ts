@@ -19,6 +19,13 @@ async function withBench(options: BenchOptions, run: (bench: Bench) => Promise<v
   }
 }
 
+/** The receive stamp of a record: the bench writes Telemetry as JSON. */
+function recvTsOf(value: Buffer | null | undefined): number {
+  const telemetry: unknown = JSON.parse(String(value))
+  assert.ok(typeof telemetry === 'object' && telemetry !== null && 'recvTs' in telemetry)
+  return Number(telemetry.recvTs)
+}
+
 /** The server has handled everything sent before, once it answers a PINGREQ. */
 async function sync(peer: Peer): Promise<void> {
   peer.send(PINGREQ)
@@ -120,13 +127,39 @@ describe('a message that comes again after a reconnect', () => {
       assert.notDeepEqual(two?.record.value, one?.record.value)
     }))
 
+  it('is not swallowed when it never arrived and its identifier was used before', () =>
+    withBench({}, async (bench) => {
+      const first = await bench.open({ clientId: 'c', clean: false })
+      first.send(publishPacket({ payload: '{"a":1}', packetId: 5 }))
+      await first.receive(4)
+      await first.close()
+      const again = await bench.open({ clientId: 'c', clean: false })
+      again.send(publishPacket({ payload: '{"a":2}', packetId: 5, dup: true }))
+      await again.receive(4)
+      const [one, two] = bench.writer.records.map(({ record }) => recvTsOf(record.value))
+      assert.notEqual(two, one)
+    }))
+
+  it('is stamped with the time when its identifier was last used by a refused message', () =>
+    withBench({}, async (bench) => {
+      const first = await bench.open({ clientId: 'c', clean: false })
+      first.send(publishPacket({ payload: 'not JSON', packetId: 5 }))
+      await first.receive(4)
+      await first.close()
+      const again = await bench.open({ clientId: 'c', clean: false })
+      again.send(publishPacket({ payload: '{"a":1}', packetId: 5, dup: true }))
+      await again.receive(4)
+      assert.ok(recvTsOf(bench.writer.records[1]?.record.value) > 0)
+    }))
+
   it('finds its session after a structured clone', () => {
     const session = newSession('c', false)
     session.awaitingRelease.add(3)
-    rememberStamp(session, 5, 1000)
+    const sent = { packetId: 5, payload: Buffer.from('{"a":1}') }
+    rememberStamp(session, sent, 1000)
     const copy = structuredClone(session)
     assert.deepEqual(copy, session)
-    assert.equal(stampOf(copy, 5), 1000)
+    assert.equal(stampOf(copy, sent), 1000)
   })
 })
 
