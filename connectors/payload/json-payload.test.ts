@@ -154,6 +154,13 @@ describe('refused:', () => {
     })
   }
 
+  for (const payload of ['{"a":{"b":1}}', '[{"a":1},{"a":{"b":1,"c":2}}]']) {
+    it(`${payload} for its nested value, not as a name that stands twice`, () => {
+      const decoded = decode(payload)
+      assert.match(decoded.kind === 'refused' ? decoded.detail : '', /must be a number/)
+    })
+  }
+
   it('a depth of the limit is not too deep', () => {
     const decoded = decode(nested(JSON_DEPTH_MAX))
     assert.equal(decoded.kind === 'refused' && decoded.reason, 'payload_shape_invalid')

@@ -78,7 +78,6 @@ function decodeOne(document: unknown, members: number, times: ReceiveTimes): Dec
   if ('kind' in reading) return reading
   const { names, ts } = reading
   if (names.length === 0) return refused('payload_empty', 'no values')
-  if (memberCount(reading, document) !== members) return DUPLICATE_NAME
 
   const series = emptySeries()
   const t0 = ts ?? times.firstStampMs
@@ -90,6 +89,8 @@ function decodeOne(document: unknown, members: number, times: ReceiveTimes): Dec
     else if (typeof value === 'boolean') series.booleans.push({ metric, t0, dt: AT_T0, v: [value] })
     else if (typeof value === 'string') series.strings.push({ metric, t0, dt: AT_T0, v: [value] })
   }
+  // Last: a nested object has members too, and is a bad value rather than a repeated name.
+  if (memberCount(reading, document) !== members) return DUPLICATE_NAME
   return { kind: 'decoded', series, stampsUsed: ts === undefined ? 1 : 0 }
 }
 
@@ -111,7 +112,6 @@ function decodeMany(
     counted += memberCount(reading, document)
     readings.push({ at, reading })
   }
-  if (counted !== members) return DUPLICATE_NAME
 
   const groups = new SeriesGroups(t0)
   for (const { at, reading } of readings) {
@@ -122,6 +122,7 @@ function decodeMany(
       groups.add(metric, at, value)
     }
   }
+  if (counted !== members) return DUPLICATE_NAME
   if (groups.empty) return refused('payload_empty', 'no values')
   return { kind: 'decoded', series: groups.series, stampsUsed }
 }
