@@ -62,7 +62,12 @@ function typesOf(schema: JsonSchema): readonly JsonType[] {
   return typeof schema.type === 'string' ? [schema.type] : schema.type
 }
 
+/** Stored as UTF-8 it would silently become another character. */
+const HALF_A_CHARACTER = /\p{Surrogate}/u
+
 function textProblem(text: string, schema: JsonSchema, field: string): SchemaProblem | undefined {
+  if (HALF_A_CHARACTER.test(text))
+    return { field, detail: `${called(field)} is not valid Unicode.` }
   const { minLength = 0, maxLength = Infinity, pattern } = schema
   // JSON Schema counts characters, not UTF-16 units.
   let length = text.length

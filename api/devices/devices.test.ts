@@ -81,6 +81,7 @@ describe('creating a device', () => {
     ['a name that is empty', { id: 'ok', name: '' }, 'name'],
     ['a name that is too long', { id: 'ok', name: 'x'.repeat(257) }, 'name'],
     ['a name with U+0000', { id: 'ok', name: 'a\u0000b' }, 'name'],
+    ['a name with half a character', { id: 'ok', name: 'a\ud800b' }, 'name'],
     ['a field that does not exist', { id: 'ok', state: 'active' }, 'state'],
     ['__proto__', '{"id":"ok","__proto__":{"name":"x"}}', '__proto__'],
     ['a key twice', '{"id":"ok","id":"other"}', 'id'],
