@@ -1,11 +1,15 @@
 /**
  * The newest windows of every series, by version, in bounded memory: the live feed's snapshot.
- * Older windows live in ClickHouse; corrections of them pass through without being kept.
+ * Older windows live in ClickHouse; corrections of them pass through without being kept. Only their
+ * versions are remembered for a while: a pipeline that died had published ahead of its commit, and
+ * its successor begins with lower versions of the same windows, which must not be shown as newer.
  */
 import type { FeedItem } from './feed-item.ts'
 
 /** Per metric and resolution: the open window, the one before, and one for late arrivals. */
 const WINDOWS_KEPT = 3
+/** Versions of windows no longer kept, in each of two generations. */
+const PASSED_MAX = 50_000
 
 type Kept = { start: number; item: FeedItem }
 type DeviceWindows = { device: string; tenant: string; series: Map<string, Kept[]> }
@@ -15,10 +19,15 @@ export class RecentWindows {
   /** In the order of the last change, oldest first. */
   readonly #devices = new Map<string, DeviceWindows>()
   readonly #byTenant = new Map<string, Map<string, DeviceWindows>>()
+  /** The highest version of windows that gave way, by tenant and item key. */
+  #passed = new Map<string, number>()
+  #passedBefore = new Map<string, number>()
+  readonly #passedMax: number
   #series = 0
 
-  constructor(seriesMax: number) {
+  constructor(seriesMax: number, passedMax = PASSED_MAX) {
     this.#seriesMax = seriesMax
+    this.#passedMax = passedMax
   }
 
   /** False for an update that is known already, or is older than what is known. */
@@ -39,9 +48,26 @@ export class RecentWindows {
       known.item = item
       return true
     }
+    const oldest = kept[0]
+    const isPast = kept.length >= WINDOWS_KEPT && oldest !== undefined && start < oldest.start
+    if (isPast) return this.#pass(tenant, item)
     kept.push({ start, item })
     kept.sort((a, b) => a.start - b.start)
-    if (kept.length > WINDOWS_KEPT) kept.shift()
+    const gone = kept.length > WINDOWS_KEPT ? kept.shift() : undefined
+    if (gone !== undefined) this.#pass(tenant, gone.item)
+    return true
+  }
+
+  /** Notes the version of a window that is not kept; false when a higher one was noted. */
+  #pass(tenant: string, { key, order }: FeedItem): boolean {
+    const id = `${tenant}\0${key}`
+    const known = this.#passed.get(id) ?? this.#passedBefore.get(id)
+    if (known !== undefined && order <= known) return false
+    if (this.#passed.size >= this.#passedMax) {
+      this.#passedBefore = this.#passed
+      this.#passed = new Map()
+    }
+    this.#passed.set(id, order)
     return true
   }
 
