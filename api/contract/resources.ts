@@ -40,7 +40,10 @@ export type Rollups = { resolution: Resolution; items: Rollup[] }
 export type Rollup = {
   start: number
   count: number
-  /** Null for text series, which have only count, first and last. */
+  /**
+   * Null for text series, which have only count, first and last. Sum and mean are null too when the
+   * sum is beyond the range of a 64-bit float.
+   */
   sum: number | null
   min: number | null
   max: number | null

@@ -331,6 +331,17 @@ describe('rollups', () => {
     assert.deepEqual([door?.first, door?.last, door?.mean], [false, true, 1])
   })
 
+  it('with a sum beyond a 64-bit float have no sum and no mean, rather than a mean of 0', async () => {
+    const dayMs = START_MS + 86_400_000
+    const huge = (startMs: number) => ({ ...window(startMs, 7, true, 0), sum: 1.7e308 })
+    const rows = [huge(dayMs), huge(dayMs + 60_000)]
+    await insertRollups(databases.clickhouse, 'rollup_1m', rows)
+    const query = `metric=temperature&from=${dayMs}&to=${dayMs + 900_000}&resolution=15m`
+    const { body } = await ask(`/v1/devices/pump/rollups?${query}`)
+    const [merged] = (body as Rollups).items
+    assert.deepEqual([merged?.count, merged?.sum, merged?.mean], [4, null, null])
+  })
+
   it('choose the finest resolution that fits maxPoints', async () => {
     const chosen = async (spanMs: number, maxPoints: number) => {
       const query = `metric=temperature&from=${START_MS}&to=${START_MS + spanMs}&maxPoints=${maxPoints}`

@@ -6,7 +6,8 @@
 export type MergedRow = Readonly<{
   startSeconds: number
   count: number
-  sum: number
+  /** null when it is beyond the range of a 64-bit float. */
+  sum: number | null
   min: number
   max: number
   first: number

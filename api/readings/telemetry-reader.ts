@@ -269,7 +269,7 @@ function rollupOf(kind: SeriesKind, row: MergedRow & Readonly<{ final: boolean }
     sum: counted ? row.sum : null,
     min: counted ? row.min : null,
     max: counted ? row.max : null,
-    mean: counted ? row.sum / row.count : null,
+    mean: counted && row.sum !== null ? row.sum / row.count : null,
     first: valueOf(kind, row.first, row.firstText),
     last: valueOf(kind, row.last, row.lastText),
     final: row.final,
