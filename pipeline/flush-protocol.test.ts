@@ -64,7 +64,7 @@ const MUTATIONS: readonly Mutation[] = [
   },
   {
     rule: 'repeats inside a record are dropped',
-    file: 'window/partition-fold.js',
+    file: 'window/record-context.js',
     edits: [['hasRepeats(record) ? new Map() : undefined', 'undefined']],
   },
   {
@@ -103,7 +103,7 @@ const MUTATIONS: readonly Mutation[] = [
   },
   {
     rule: 'of equal times the first offset wins in memory as in the table',
-    file: 'window/open-window.js',
+    file: 'window/series.js',
     edits: [
       [
         'this.#holds(tsMs))\n            return false;',

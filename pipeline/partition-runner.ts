@@ -8,7 +8,8 @@ import type { DeadLetterStage } from '../schemas/dead-letter.ts'
 import type { Telemetry } from '../schemas/telemetry.ts'
 import type { DeadLetterWriter, DeadLetterStory } from './dead-letter-writer.ts'
 import { checkpointMetadata, type FoldCheckpoint } from './window/checkpoint.ts'
-import { type FoldOptions, PartitionFold, type RefusedSamples } from './window/partition-fold.ts'
+import { type FoldOptions, PartitionFold } from './window/partition-fold.ts'
+import type { RefusedSamples } from './window/record-context.ts'
 import type { PartitionFlush } from './write-flush.ts'
 
 export type RunnerPorts = Readonly<{

@@ -5,23 +5,19 @@
  * `snapshot` hands over rows, late marks and checkpoint of one moment.
  */
 import type { DeadLetterReason } from '../../schemas/dead-letter.ts'
-import {
-  CLOCK_SKEW_MS_MAX,
-  clampMs,
-  type Series as Entry,
-  type Telemetry,
-} from '../../schemas/telemetry.ts'
+import type { Series as Entry, Telemetry } from '../../schemas/telemetry.ts'
 import type { SeriesKind } from '../../schemas/window-update.ts'
 import { distrustedToMs, type FoldCheckpoint } from './checkpoint.ts'
-import { hasRepeats } from './record-repeats.ts'
 import {
-  FLAG_UNSTAMPED,
-  type FoldSnapshot,
-  LateMarks,
-  RawRows,
-  type RollupRow,
-} from './rollup-row.ts'
-import { type DeviceSeries, Series, SeriesDirectory } from './series.ts'
+  type RecordContext,
+  recordContext,
+  type RefusedSamples,
+  refusalOf,
+} from './record-context.ts'
+import { repeats } from './record-repeats.ts'
+import { type FoldSnapshot, LateMarks, RawRows, type RollupRow } from './rollup-row.ts'
+import { Series } from './series.ts'
+import { type DeviceSeries, SeriesDirectory } from './series-directory.ts'
 import { WindowShelf } from './window-shelf.ts'
 import { versionOf } from './window-version.ts'
 
@@ -35,9 +31,6 @@ export type FoldOptions = Readonly<{
   idleSeriesMax: number
 }>
 
-/** Samples of a record that are not stored; its other samples are. */
-export type RefusedSamples = { reason: DeadLetterReason; indexes: number[] }
-
 /** Totals since the fold was made. */
 export type FoldCounts = {
   records: number
@@ -46,20 +39,6 @@ export type FoldCounts = {
   lateSamples: number
   duplicateSamples: number
   refusedSamples: number
-}
-
-/** What the samples of one record are judged by, all of it known before the first of them. */
-type RecordContext = {
-  offset: number
-  appendMs: number
-  clampMs: number
-  replay: boolean
-  flags: number
-  /** Times by series, for records in which a (series, time) may repeat. */
-  seen: Map<Series, Set<number>> | undefined
-  sampleIndex: number
-  newestTsMs: number
-  refused: RefusedSamples | undefined
 }
 
 export class PartitionFold {
@@ -123,24 +102,9 @@ export class PartitionFold {
     return this.#raw.count + this.#shelf.closedCount + this.#late.count
   }
 
-  get pendingLate(): number {
-    return this.#late.count
-  }
-
   /** Folds one record. Answers the samples that must be dead-lettered before P may be committed. */
   accept(record: Telemetry, offset: number, appendMs: number): RefusedSamples | undefined {
-    const clamp = clampMs(record.recvTs, appendMs)
-    const context: RecordContext = {
-      offset,
-      appendMs,
-      clampMs: clamp,
-      replay: offset < this.#position,
-      flags: record.stamped ? 0 : FLAG_UNSTAMPED,
-      seen: hasRepeats(record) ? new Map() : undefined,
-      sampleIndex: 0,
-      newestTsMs: record.tenant === '' && record.device === '' ? clamp : 0,
-      refused: undefined,
-    }
+    const context = recordContext(record, { offset, appendMs, replay: offset < this.#position })
     this.#acceptSeries(record, context)
     this.#pass(context)
     return context.refused
@@ -250,7 +214,7 @@ export class PartitionFold {
   #take(context: RecordContext, series: Series, tsMs: number, value: number, text = ''): void {
     const index = context.sampleIndex
     context.sampleIndex += 1
-    const refusal = this.#refusalOf(context, tsMs, value)
+    const refusal = refusalOf(context, tsMs, value, this.#options.acceptedAgeMs)
     if (refusal !== undefined) {
       this.#refuse(context, index, refusal)
       return
@@ -262,14 +226,6 @@ export class PartitionFold {
     if (tsMs > context.newestTsMs) context.newestTsMs = tsMs
     if (!context.replay) this.#queueRaw(context, series, tsMs, value, text)
     this.#place(context, series, tsMs, value, text)
-  }
-
-  #refusalOf(context: RecordContext, tsMs: number, value: number): DeadLetterReason | undefined {
-    if (!Number.isFinite(value)) return 'value_not_finite'
-    if (!Number.isSafeInteger(tsMs)) return 'time_invalid'
-    if (tsMs > context.clampMs + CLOCK_SKEW_MS_MAX) return 'clock_skew'
-    if (context.appendMs - tsMs > this.#options.acceptedAgeMs || tsMs < 0) return 'too_late'
-    return undefined
   }
 
   #refuse(context: RecordContext, index: number, reason: DeadLetterReason): void {
@@ -344,14 +300,3 @@ export class PartitionFold {
 }
 
 const timeOf = (entry: Entry<unknown>, k: number): number => entry.t0 + (entry.dt[k] ?? NaN)
-
-function repeats(seen: Map<Series, Set<number>>, series: Series, tsMs: number): boolean {
-  const times = seen.get(series)
-  if (times === undefined) {
-    seen.set(series, new Set([tsMs]))
-    return false
-  }
-  if (times.has(tsMs)) return true
-  times.add(tsMs)
-  return false
-}

@@ -1,9 +1,9 @@
 /**
- * One series as a partition knows it: its name, its id, and the windows it has open. Series are
- * interned per partition, so that the hot path compares references and hashes a name once.
+ * One series as a partition knows it, its name, its id and the windows it has open, and such a
+ * window. The two lie together because each holds the other.
  */
 import type { SeriesKind } from '../../schemas/window-update.ts'
-import type { OpenWindow } from './open-window.ts'
+import { Aggregate } from './aggregate.ts'
 import { type SeriesId, seriesIdOf } from './series-id.ts'
 import { RESOLUTIONS_MS } from './tumbling-windows.ts'
 
@@ -31,61 +31,76 @@ export class Series {
   }
 }
 
-/** The series of one device, by kind and metric. */
-export type DeviceSeries = Record<SeriesKind, Map<string, Series>>
+/**
+ * A window that can still take samples. It keeps its (ts, value) pairs: a sample in time order is
+ * folded at once, one out of order makes the next reader sort the pairs and fold them again. Of
+ * two samples with one time the first wins, as the earliest offset does in the raw table.
+ */
+export class OpenWindow {
+  readonly series: Series
+  readonly resolutionMs: number
+  readonly startMs: number
+  /** Offset of the record that opened it: a successor must read from here to rebuild it. */
+  readonly firstOffset: number
+  /** Whether it changed since the last flush, and since the last live update. */
+  unflushed = false
+  unpublished = false
 
-/** Interns series. Forgets idle ones beyond its bound: they only cost another series row. */
-export class SeriesDirectory {
-  readonly #tenants = new Map<string, Map<string, DeviceSeries>>()
-  readonly #seriesMax: number
-  #sweepAbove: number
-  #size = 0
+  #aggregate = new Aggregate()
+  #tsMs: number[] = []
+  #values: number[] = []
+  #texts: string[] = []
+  #inOrder = true
+  /** The times as a set; built when the first sample comes out of order. */
+  #seen: Set<number> | undefined
 
-  constructor(seriesMax: number) {
-    this.#seriesMax = seriesMax
-    this.#sweepAbove = seriesMax
+  constructor(series: Series, resolutionMs: number, startMs: number, firstOffset: number) {
+    this.series = series
+    this.resolutionMs = resolutionMs
+    this.startMs = startMs
+    this.firstOffset = firstOffset
   }
 
-  get size(): number {
-    return this.#size
+  /** False when a sample of this time is there already; that one stays. */
+  insert(tsMs: number, value: number, text: string): boolean {
+    const newest = this.#inOrder
+      ? this.#tsMs.length === 0 || tsMs > this.#aggregate.lastTsMs
+      : false
+    if (!newest && this.#holds(tsMs)) return false
+    this.#seen?.add(tsMs)
+    this.#tsMs.push(tsMs)
+    if (this.series.kind === 'text') this.#texts.push(text)
+    else this.#values.push(value)
+    if (newest) this.#fold(this.#tsMs.length - 1)
+    else this.#inOrder = false
+    return true
   }
 
-  device(tenant: string, device: string): DeviceSeries {
-    let devices = this.#tenants.get(tenant)
-    if (devices === undefined) {
-      devices = new Map()
-      this.#tenants.set(tenant, devices)
-    }
-    const known = devices.get(device)
-    if (known !== undefined) return known
-    const fresh = { number: new Map(), boolean: new Map(), text: new Map() }
-    devices.set(device, fresh)
-    return fresh
+  /** The state of the window. It changes with the next insert: copy what you keep. */
+  aggregate(): Aggregate {
+    if (!this.#inOrder) this.#refold()
+    return this.#aggregate
   }
 
-  add(device: DeviceSeries, series: Series): void {
-    device[series.kind].set(series.metric, series)
-    this.#size += 1
+  #holds(tsMs: number): boolean {
+    this.#seen ??= new Set(this.#tsMs)
+    return this.#seen.has(tsMs)
   }
 
-  /** Called between records. A sweep leaves what is open, and the next waits for twice that. */
-  trim(): void {
-    if (this.#size <= this.#sweepAbove) return
-    for (const [tenant, devices] of this.#tenants) {
-      for (const [id, device] of devices) if (this.#isEmptyAfterSweep(device)) devices.delete(id)
-      if (devices.size === 0) this.#tenants.delete(tenant)
-    }
-    this.#sweepAbove = Math.max(this.#seriesMax, this.#size * 2)
+  #fold(index: number): void {
+    const tsMs = this.#tsMs[index] ?? 0
+    if (this.series.kind === 'text') this.#aggregate.addText(tsMs, this.#texts[index] ?? '')
+    else this.#aggregate.addNumber(tsMs, this.#values[index] ?? 0)
   }
 
-  #isEmptyAfterSweep(device: DeviceSeries): boolean {
-    for (const byMetric of Object.values(device)) {
-      for (const [metric, series] of byMetric) {
-        if (!series.idle) continue
-        byMetric.delete(metric)
-        this.#size -= 1
-      }
-    }
-    return Object.values(device).every((byMetric) => byMetric.size === 0)
+  #refold(): void {
+    const [tsMs, values, texts] = [this.#tsMs, this.#values, this.#texts]
+    const order = tsMs.map((_, index) => index).sort((a, b) => (tsMs[a] ?? 0) - (tsMs[b] ?? 0))
+    this.#tsMs = order.map((index) => tsMs[index] ?? 0)
+    if (this.series.kind === 'text') this.#texts = order.map((index) => texts[index] ?? '')
+    else this.#values = order.map((index) => values[index] ?? 0)
+    this.#aggregate = new Aggregate()
+    for (let index = 0; index < order.length; index += 1) this.#fold(index)
+    this.#inOrder = true
   }
 }

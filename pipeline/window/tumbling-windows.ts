@@ -4,7 +4,6 @@
  * of the largest cover whole smaller windows.
  */
 export const RESOLUTIONS_MS = [10_000, 60_000] as const
-export type ResolutionMs = (typeof RESOLUTIONS_MS)[number]
 
 /** The largest window. Reading raw samples back by cells of this size covers every resolution. */
 export const CELL_MS = 60_000

@@ -3,9 +3,8 @@
  * flushed or published. All windows of one start close together, and each start's first window
  * has its lowest offset, because windows are opened in offset order.
  */
-import { OpenWindow } from './open-window.ts'
 import type { RollupRow } from './rollup-row.ts'
-import type { Series } from './series.ts'
+import { OpenWindow, type Series } from './series.ts'
 import { RESOLUTIONS_MS, windowStartMs } from './tumbling-windows.ts'
 
 /** Closed windows kept for live readers while nothing can be published. The tables have them all. */

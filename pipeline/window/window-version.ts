@@ -9,7 +9,7 @@
  * epoch is in the low bits: on top, rows of an older release that got a partition back would lose
  * to rows with fewer samples.
  */
-export const FOLD_EPOCH = 1
+const FOLD_EPOCH = 1
 const FOLD_EPOCHS = 256
 const OFFSET_END = 2 ** 45
 
