@@ -12,11 +12,16 @@ const FIRST = 20_000
 const LAST = 31_999
 
 /** Whether nobody listens there at this moment. */
-export function isFree(host: string, port: number): Promise<boolean> {
+export async function isFree(host: string, port: number): Promise<boolean> {
+  return (await whyNotFree(host, port)) === undefined
+}
+
+/** What the system says to somebody who would listen there; nothing if it lets them. */
+export function whyNotFree(host: string, port: number): Promise<Error | undefined> {
   return new Promise((resolve) => {
     const server = createServer()
-    server.once('error', () => resolve(false))
-    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(true)))
+    server.once('error', resolve)
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(undefined)))
   })
 }
 

@@ -44,9 +44,16 @@ describe('npm start', () => {
     assert.match(printed, /--api-port/)
   })
 
+  test('a host that is none is told as one, not as a port that is taken', async () => {
+    const { code, printed } = await start(['--host', '192.0.2.1'])
+    assert.equal(code, 1)
+    assert.match(printed, /192\.0\.2\.1 is not an address of this machine/)
+  })
+
   test('--help lists the options', async () => {
     const { code, printed } = await start(['--help'])
     assert.equal(code, 0)
+    assert.match(printed, /Usage: npm start -- \[options\]/)
     assert.match(printed, /--no-demo|--demo/)
     assert.match(printed, /--postgres-url/)
   })

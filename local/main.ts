@@ -13,7 +13,7 @@ import { listenFailure } from '../platform/http/listen-failure.ts'
 import type { ChildSpec } from '../platform/lifecycle/child-spec.ts'
 import { EXIT } from '../platform/lifecycle/exit-codes.ts'
 import { Supervisor } from '../platform/lifecycle/supervisor.ts'
-import { isFree, rememberedPorts } from './free-port.ts'
+import { rememberedPorts, whyNotFree } from './free-port.ts'
 import { LOCAL_OPTIONS } from './local-options.ts'
 import { progressPrinter } from './progress-printer.ts'
 import {
@@ -34,7 +34,12 @@ import { watchWishToEnd } from './wish-to-end.ts'
 
 type Values = OptionValues<typeof LOCAL_OPTIONS>
 const SERVERS_HOST = '127.0.0.1'
-const SUMMARY = 'The whole system on this machine, with a small fleet that plays devices.'
+const HELP = {
+  name: 'start',
+  summary: 'The whole system on this machine, with a small fleet that plays devices.',
+  typed: 'npm start --',
+  options: LOCAL_OPTIONS,
+} as const
 
 /** Resolves to the exit code: 0 after an orderly end, 1 with a sentence when something failed. */
 export async function main(
@@ -42,7 +47,7 @@ export async function main(
   env: Readonly<NodeJS.ProcessEnv>,
 ): Promise<number> {
   if (argv.includes('--help')) {
-    process.stdout.write(helpText({ name: 'start', summary: SUMMARY, options: LOCAL_OPTIONS }))
+    process.stdout.write(helpText(HELP))
     return EXIT.ok
   }
   const read = readOptions(LOCAL_OPTIONS, { argv, env })
@@ -217,9 +222,8 @@ function existingServers(options: Values): ExistingServers {
 /** Before the servers start: a taken port should not cost half a minute to find out. */
 async function requireFrontPorts({ host, mqttPort, apiPort }: Values): Promise<void> {
   for (const [option, port] of Object.entries({ mqttPort, apiPort })) {
-    if (await isFree(host, port)) continue
-    const taken = Object.assign(new Error('in use'), { code: 'EADDRINUSE' })
-    throw listenFailure(taken, { host, port, option })
+    const error = await whyNotFree(host, port)
+    if (error !== undefined) throw listenFailure(error, { host, port, option })
   }
 }
 

@@ -57,6 +57,18 @@ describe('lockRun', () => {
     await (await lockRun(stateDir)).release()
   })
 
+  test('a state folder that cannot be made is named as the option that chose it', async () => {
+    const file = join(folder, 'not-a-folder')
+    writeFileSync(file, '')
+    await assert.rejects(
+      lockRun(file),
+      (error) =>
+        error instanceof Failure &&
+        error.code === 'config_invalid' &&
+        error.message.includes('--state-dir (WEIR_STATE_DIR)'),
+    )
+  })
+
   test('a lock file that was cut short is stale', async () => {
     const stateDir = join(folder, 'd')
     mkdirSync(join(stateDir, 'run'), { recursive: true })

@@ -4,6 +4,7 @@
  */
 import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { spelledOut } from '../platform/config/option-names.ts'
 import { Failure } from '../platform/failure.ts'
 import { identityOf, type ProcessIdentity, stillRuns } from './process-identity.ts'
 import { readIdentity } from './run-records.ts'
@@ -17,7 +18,10 @@ export type RunLock = Readonly<{
 /** Rejects with already_running, naming the process and its dashboard. */
 export async function lockRun(stateDir: string): Promise<RunLock> {
   const runDir = join(stateDir, 'run')
-  await mkdir(runDir, { recursive: true })
+  await mkdir(runDir, { recursive: true }).catch((error: unknown) => {
+    const text = `${spelledOut('stateDir')} must be a folder that can be written: ${String(error)}.`
+    throw new Failure('config_invalid', text, { cause: error })
+  })
   const file = join(runDir, 'lock.json')
   const own = identityOf(process.pid)
   if (own === undefined) throw new Error('this process has no identity')

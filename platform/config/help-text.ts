@@ -3,10 +3,17 @@ import { envName, flagName } from './option-names.ts'
 import type { OptionSpec, OptionTable } from './options.ts'
 import { boundsOf } from './parse-option.ts'
 
-export type HelpSubject = Readonly<{ name: string; summary: string; options: OptionTable }>
+export type HelpSubject = Readonly<{
+  name: string
+  summary: string
+  options: OptionTable
+  /** What is typed before the options, where that is not `weir <name>`. */
+  typed?: string
+}>
 
-export function helpText({ name, summary, options }: HelpSubject): string {
-  const lines = [`weir ${name}: ${summary}`, '', `Usage: weir ${name} [options]`, '']
+export function helpText({ name, summary, options, typed }: HelpSubject): string {
+  const usage = `Usage: ${typed ?? `weir ${name}`} [options]`
+  const lines = [`weir ${name}: ${summary}`, '', usage, '']
   for (const [option, spec] of Object.entries(options)) {
     lines.push(`  ${flagWithValue(option, spec)}`)
     lines.push(`      ${spec.doc} ${describeDefault(spec)} [${envName(option)}]`)

@@ -21,6 +21,10 @@ export function listenFailure(error: unknown, { host, port, option }: ListenAtte
         `Port ${port} on ${host} needs privileges this process does not have: ${change}.`,
         cause,
       )
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+    case 'EADDRNOTAVAIL':
+      return new Failure('config_invalid', `${host} is not an address of this machine.`, cause)
     default:
       return new Failure(
         'config_invalid',
