@@ -5,6 +5,7 @@
 import { connect as connectTcp, isIP } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { ISocketFactory, Kafka } from 'kafkajs'
+import { spelledOut } from '../config/option-names.ts'
 import { Failure } from '../failure.ts'
 import type { Logger } from '../observe/logger.ts'
 import { requireKafkajs } from './kafkajs-replacements.ts'
@@ -84,7 +85,7 @@ export function kafkaErrorText(error: unknown): string {
 }
 
 export function noKafka(brokers: readonly string[], cause: unknown): Failure {
-  const text = `no Kafka answers at ${brokers.join(', ')} (option kafkaBrokers)`
+  const text = `no Kafka answers at ${brokers.join(', ')} (${spelledOut('kafkaBrokers')})`
   return new Failure('unavailable', text, { cause })
 }
 

@@ -10,6 +10,7 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { COMPATIBILITY, SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry'
+import { spelledOut } from '../config/option-names.ts'
 import { Failure } from '../failure.ts'
 import type { Logger } from '../observe/logger.ts'
 
@@ -102,7 +103,10 @@ export async function loadSchemaIds(file: string): Promise<SchemaIds | undefined
   }
   const ids: unknown = parseJson(text)
   if (isObject(ids) && Object.values(ids).every(isSchemaId)) return ids
-  throw new Failure('config_invalid', `${file} does not hold schema ids (option schemaIdsFile)`)
+  throw new Failure(
+    'config_invalid',
+    `${file} does not hold schema ids (${spelledOut('schemaIdsFile')})`,
+  )
 }
 
 /** Whole or not at all: a crash leaves the file as it was. */
@@ -155,7 +159,7 @@ async function ask(
     })
     text = await response.text()
   } catch (cause) {
-    const detail = `no schema registry answers at ${registryUrl} (option registryUrl)`
+    const detail = `no schema registry answers at ${registryUrl} (${spelledOut('registryUrl')})`
     throw new Failure('unavailable', detail, { cause })
   }
   if (response.ok) return parseJson(text)
@@ -204,7 +208,7 @@ async function register(
   } catch (cause) {
     const status = isObject(cause) && typeof cause['status'] === 'number' ? cause['status'] : 0
     const detail = cause instanceof Error ? cause.message : 'no reason given'
-    throw refusal(status, `${subject} at ${registryUrl} (option registryUrl): ${detail}`)
+    throw refusal(status, `${subject} at ${registryUrl} (${spelledOut('registryUrl')}): ${detail}`)
   }
 }
 
