@@ -5,6 +5,7 @@
  * its successor begins with lower versions of the same windows, which must not be shown as newer.
  */
 import type { FeedItem } from './feed-item.ts'
+import { type DeviceEntry, RecentDevices } from './recent-devices.ts'
 
 /** Per metric and resolution: the open window, the one before, and one for late arrivals. */
 const WINDOWS_KEPT = 3
@@ -12,13 +13,12 @@ const WINDOWS_KEPT = 3
 const PASSED_MAX = 50_000
 
 type Kept = { start: number; item: FeedItem }
-type DeviceWindows = { device: string; tenant: string; series: Map<string, Kept[]> }
+/** By metric and resolution. */
+type Windows = Map<string, Kept[]>
 
 export class RecentWindows {
   readonly #seriesMax: number
-  /** In the order of the last change, oldest first. */
-  readonly #devices = new Map<string, DeviceWindows>()
-  readonly #byTenant = new Map<string, Map<string, DeviceWindows>>()
+  readonly #devices = new RecentDevices<Windows>(() => new Map())
   /** The highest version of windows that gave way, by tenant and item key. */
   #passed = new Map<string, number>()
   #passedBefore = new Map<string, number>()
@@ -33,11 +33,11 @@ export class RecentWindows {
   /** False for an update that is known already, or is older than what is known. */
   offer(tenant: string, item: FeedItem): boolean {
     if (!('start' in item.body)) return false
-    const entry = this.#touch(tenant, item.device)
+    const entry = this.#devices.touch(tenant, item.device)
     const key = `${item.metric}\0${item.body.resolution}`
-    const kept = entry.series.get(key) ?? []
-    if (!entry.series.has(key)) {
-      entry.series.set(key, kept)
+    const kept = entry.kept.get(key) ?? []
+    if (!entry.kept.has(key)) {
+      entry.kept.set(key, kept)
       this.#series += 1
       this.#forgetOldest(entry)
     }
@@ -72,46 +72,16 @@ export class RecentWindows {
   }
 
   *of(tenant: string, devices: ReadonlySet<string> | '*'): Generator<FeedItem> {
-    const known = this.#byTenant.get(tenant)
-    if (known === undefined) return
-    if (devices === '*') {
-      for (const entry of known.values()) yield* itemsOf(entry)
-      return
-    }
-    for (const device of devices) {
-      const entry = known.get(device)
-      if (entry !== undefined) yield* itemsOf(entry)
+    for (const windows of this.#devices.of(tenant, devices)) {
+      for (const kept of windows.values()) for (const { item } of kept) yield item
     }
   }
 
-  #touch(tenant: string, device: string): DeviceWindows {
-    const key = `${tenant}/${device}`
-    const known = this.#devices.get(key)
-    if (known !== undefined) {
-      this.#devices.delete(key)
-      this.#devices.set(key, known)
-      return known
-    }
-    const entry: DeviceWindows = { tenant, device, series: new Map() }
-    this.#devices.set(key, entry)
-    const ofTenant = this.#byTenant.get(tenant) ?? new Map<string, DeviceWindows>()
-    this.#byTenant.set(tenant, ofTenant)
-    ofTenant.set(device, entry)
-    return entry
-  }
-
-  #forgetOldest(except: DeviceWindows): void {
-    for (const [key, entry] of this.#devices) {
+  #forgetOldest(except: DeviceEntry<Windows>): void {
+    for (const entry of this.#devices.oldestFirst()) {
       if (this.#series <= this.#seriesMax || entry === except) return
-      this.#devices.delete(key)
-      this.#series -= entry.series.size
-      const ofTenant = this.#byTenant.get(entry.tenant)
-      ofTenant?.delete(entry.device)
-      if (ofTenant?.size === 0) this.#byTenant.delete(entry.tenant)
+      this.#devices.forget(entry.tenant, entry.device)
+      this.#series -= entry.kept.size
     }
   }
-}
-
-function* itemsOf(entry: DeviceWindows): Generator<FeedItem> {
-  for (const kept of entry.series.values()) for (const { item } of kept) yield item
 }
