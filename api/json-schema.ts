@@ -17,8 +17,6 @@ export type JsonSchema = Readonly<{
   minimum?: number
   maximum?: number
   items?: JsonSchema
-  minItems?: number
-  maxItems?: number
   properties?: Readonly<Record<string, JsonSchema>>
   required?: readonly string[]
   additionalProperties?: boolean | JsonSchema

@@ -24,7 +24,7 @@ const ROLES = ['api', 'pipeline', 'connectors'] as const
 const ROLE_CLOSING_MS = 3_000
 const ROLE_READY_MS = 120_000
 
-export const UP_OPTIONS = {
+const UP_OPTIONS = {
   ...PROCESS_OPTIONS,
   adminPort: {
     ...PROCESS_OPTIONS.adminPort,

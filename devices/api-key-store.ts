@@ -9,7 +9,7 @@ import { secretHash } from './credential.ts'
 import { isTenantId } from './device.ts'
 
 /** Marks the string as ours, so that secret scanners can recognise a leaked one. */
-export const API_KEY_PREFIX = 'weir_'
+const API_KEY_PREFIX = 'weir_'
 const API_KEY_BYTES = 32
 
 export type ApiKeyOwner = Readonly<{ tenant: string; name: string }>

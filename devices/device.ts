@@ -15,7 +15,7 @@ export type Device = Readonly<{
  * punctuation, because ids appear in topics, where `$` and `+` mean something.
  */
 export const DEVICE_ID_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$'
-export const TENANT_ID_PATTERN = '^[a-z0-9][a-z0-9-]{0,62}$'
+const TENANT_ID_PATTERN = '^[a-z0-9][a-z0-9-]{0,62}$'
 export const DEVICE_NAME_CHARS_MAX = 256
 
 const DEVICE_ID = new RegExp(DEVICE_ID_PATTERN)

@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { generateApiKey } from '../devices/api-key-store.ts'
 import { Failure } from '../platform/failure.ts'
 
 export type LocalSecrets = Readonly<{
@@ -22,7 +23,7 @@ export async function localSecrets(stateDir: string): Promise<LocalSecrets> {
   if (text !== undefined) return parsed(file, text)
   const secrets: LocalSecrets = {
     credentialKey: randomBytes(32).toString('hex'),
-    apiKey: `weir_${randomBytes(32).toString('base64url')}`,
+    apiKey: generateApiKey(),
     postgresPassword: randomBytes(18).toString('base64url'),
   }
   await mkdir(stateDir, { recursive: true })

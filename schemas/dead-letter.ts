@@ -24,25 +24,23 @@ export const DEAD_LETTER_HEADERS = {
   receivedAt: 'dlq.received.ts',
 } as const
 
-export type DeadLetterStage = 'frame' | 'schema' | 'decode' | 'validate' | 'semantic' | 'sink'
-export const DEAD_LETTER_REASONS = [
-  'frame_invalid',
-  'schema_unknown',
-  'schema_incompatible',
-  'decode_failed',
-  'topic_unknown',
-  'payload_too_large',
-  'payload_not_json',
-  'payload_too_deep',
-  'payload_shape_invalid',
-  'payload_empty',
-  'value_not_finite',
-  'value_too_long',
-  'metric_invalid',
-  'time_invalid',
-  'clock_skew',
-  'too_late',
-] as const
-export type DeadLetterReason = (typeof DEAD_LETTER_REASONS)[number]
+export type DeadLetterStage = 'frame' | 'schema' | 'decode' | 'validate' | 'semantic'
+export type DeadLetterReason =
+  | 'frame_invalid'
+  | 'schema_unknown'
+  | 'schema_incompatible'
+  | 'decode_failed'
+  | 'topic_unknown'
+  | 'payload_too_large'
+  | 'payload_not_json'
+  | 'payload_too_deep'
+  | 'payload_shape_invalid'
+  | 'payload_empty'
+  | 'value_not_finite'
+  | 'value_too_long'
+  | 'metric_invalid'
+  | 'time_invalid'
+  | 'clock_skew'
+  | 'too_late'
 /** Longest text of the `dlq.error` header, in characters. It never echoes a payload. */
 export const DEAD_LETTER_ERROR_CHARS_MAX = 1000

@@ -8,7 +8,7 @@
  */
 const DAY_MS = 86_400_000
 
-export type TopicName = 'telemetry.v1' | 'telemetry.v1.dlq' | 'rollups.v1'
+type TopicName = 'telemetry.v1' | 'telemetry.v1.dlq' | 'rollups.v1'
 export type TopicDefinition = Readonly<{
   name: TopicName
   schema: 'Telemetry' | 'WindowUpdate' | undefined

@@ -16,6 +16,7 @@ const DIST = join(ROOT, 'dist')
 const FILE_TIMEOUT_MS = 300_000
 /** Two cores are the least we run on; the servers need some of them too. */
 const CONCURRENCY = 2
+const SERVER_MODULES = new Set([join('test', 'stack.js'), join('test', 'system.js')])
 
 prepareOrExit()
 const interrupted = new AbortController()
@@ -59,9 +60,13 @@ function testFiles(folder) {
     .toSorted()
 }
 
-/** Servers reach a test through one module, so its import tells. */
-function needsServers(file) {
-  return /test\/stack\.js|testStack|\.\/stack\.js|\/system\.js/.test(readFileSync(file, 'utf8'))
+/** Servers reach a test through one of two modules, so what it imports, at any distance, tells. */
+function needsServers(file, seen = new Set()) {
+  if (seen.has(file)) return false
+  seen.add(file)
+  if (SERVER_MODULES.has(relative(DIST, file))) return true
+  const imports = readFileSync(file, 'utf8').matchAll(/from '(\.[^']+\.js)'/g)
+  return [...imports].some(([, path]) => needsServers(join(dirname(file), path), seen))
 }
 
 async function startServers(folder) {

@@ -25,7 +25,7 @@ export type MqttSession = {
 type Sent = Readonly<{ packetId: number; payload: Uint8Array }>
 
 /** Twice what may be in flight: what we hold unacknowledged, and acks that never arrived. */
-export const RECENT_STAMPS_MAX = 200
+const RECENT_STAMPS_MAX = 200
 
 export function newSession(clientId: string, clean: boolean): MqttSession {
   return { clientId, clean, awaitingRelease: new Set(), recent: [] }

@@ -50,7 +50,7 @@ function windowOf(start: number, inside: readonly SeriesSample[]): BruteWindow {
  * Sums may be added in another order or with compensation; everything else must be the same to the
  * last bit. 1e-9 of the window's largest magnitude times its count is far below any lost sample.
  */
-export const SUM_TOLERANCE = 1e-9
+const SUM_TOLERANCE = 1e-9
 
 /** Names of the fields that differ; empty when the stored window is right. */
 export function differences(

@@ -41,22 +41,12 @@ export class RowBinaryWriter {
     this.#buffer.writeInt16LE(value, at)
   }
 
-  i32(value: number): void {
-    const at = this.#reserve(4)
-    this.#buffer.writeInt32LE(value, at)
-  }
-
   /** A UInt64 that is a safe integer, such as an offset. */
   u64FromNumber(value: number): void {
     if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`not a UInt64: ${value}`)
     const at = this.#reserve(8)
     this.#buffer.writeUInt32LE(value % 0x1_0000_0000, at)
     this.#buffer.writeUInt32LE(Math.floor(value / 0x1_0000_0000), at + 4)
-  }
-
-  u64FromBigint(value: bigint): void {
-    const at = this.#reserve(8)
-    this.#buffer.writeBigUInt64LE(value, at)
   }
 
   /** The two halves of a UInt64, for callers that keep hashes and versions as 32-bit numbers. */
@@ -111,11 +101,6 @@ export class RowBinaryWriter {
     const taken = Buffer.from(this.#buffer.subarray(0, this.#length))
     this.#length = 0
     return taken
-  }
-
-  /** Forgets what was written. */
-  clear(): void {
-    this.#length = 0
   }
 
   /** Unsigned LEB128; gives the index after it. */

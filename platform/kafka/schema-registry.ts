@@ -1,6 +1,6 @@
 /**
  * The schema registry, at start-up only. A registry that is down does not stop ingestion: the ids
- * are kept in a file beside the deployment and compared with the registry when it answers.
+ * are kept in a file beside the deployment, and its answer replaces them whenever it answers.
  *
  * The library registers. What it cannot do goes to the Confluent REST API directly: it sets a
  * compatibility level only after the first version has been registered without one (and refuses a
@@ -42,44 +42,6 @@ export async function ensureSchemas(
   return ids
 }
 
-/** What the registry says about kept ids. */
-export type Verification =
-  | Readonly<{ kind: 'same' }>
-  | Readonly<{ kind: 'unreachable'; detail: string }>
-  | Readonly<{
-      kind: 'different'
-      subject: string
-      kept: number | undefined
-      registered: number | undefined
-    }>
-
-/** Compares kept ids with the registry, without changing anything there. */
-export async function verifySchemas(
-  registryUrl: string,
-  schemas: readonly SubjectSchema[],
-  kept: SchemaIds,
-): Promise<Verification> {
-  for (const { subject, schema } of schemas) {
-    try {
-      const answer = await ask(registryUrl, `/subjects/${encodeURIComponent(subject)}`, {
-        method: 'POST',
-        body: JSON.stringify({ schema: JSON.stringify(schema) }),
-      })
-      const registered = idOf(answer, subject)
-      if (registered !== kept[subject]) {
-        return { kind: 'different', subject, kept: kept[subject], registered }
-      }
-    } catch (error) {
-      if (!(error instanceof Failure)) throw error
-      if (error.code === 'not_found') {
-        return { kind: 'different', subject, kept: kept[subject], registered: undefined }
-      }
-      return { kind: 'unreachable', detail: error.message }
-    }
-  }
-  return { kind: 'same' }
-}
-
 /** The JSON text of a schema by its id; undefined when the registry has none. */
 export async function fetchSchema(registryUrl: string, id: number): Promise<string | undefined> {
   try {
@@ -102,7 +64,7 @@ export async function loadSchemaIds(file: string): Promise<SchemaIds | undefined
     throw error
   }
   const ids: unknown = parseJson(text)
-  if (isObject(ids) && Object.values(ids).every(isSchemaId)) return ids
+  if (isSchemaIds(ids)) return ids
   throw new Failure(
     'config_invalid',
     `${file} does not hold schema ids (${spelledOut('schemaIdsFile')})`,
@@ -212,18 +174,17 @@ async function register(
   }
 }
 
-function idOf(answer: unknown, subject: string): number {
-  if (isObject(answer) && isSchemaId(answer['id'])) return answer['id']
-  throw new Failure('unavailable', `the schema registry's answer for ${subject} holds no id`)
-}
-
 const baseOf = (registryUrl: string): string => registryUrl.replace(/\/$/, '')
 
 function isSchemaId(value: unknown): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 0xffffffff
 }
 
-function isObject(value: unknown): value is Record<string, number> & Record<string, unknown> {
+function isSchemaIds(value: unknown): value is SchemaIds {
+  return isObject(value) && Object.values(value).every(isSchemaId)
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 

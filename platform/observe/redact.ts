@@ -25,7 +25,7 @@ const SECRET_NAME_ENDINGS = [
   'credentials',
 ]
 
-export function isSecretName(name: string): boolean {
+function isSecretName(name: string): boolean {
   const plain = name.toLowerCase().replaceAll(/[^a-z0-9]/g, '')
   return SECRET_NAME_ENDINGS.some((ending) => plain.endsWith(ending))
 }

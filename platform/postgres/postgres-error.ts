@@ -37,24 +37,8 @@ export function sqlStateOf(error: unknown): string | undefined {
   return typeof error.code === 'string' ? error.code : undefined
 }
 
-/** The violated unique constraint's name, when that is what happened. */
-export function violatedUnique(error: unknown): string | undefined {
-  return constraintOf(error, '23505')
-}
-
-/** The violated foreign key's name, when that is what happened. */
-export function violatedForeignKey(error: unknown): string | undefined {
-  return constraintOf(error, '23503')
-}
-
-function constraintOf(error: unknown, sqlState: string): string | undefined {
-  if (sqlStateOf(error) !== sqlState) return undefined
-  if (typeof error !== 'object' || error === null || !('constraint' in error)) return ''
-  return String(error.constraint)
-}
-
 /** Whether the same call may succeed once Postgres is reachable again. */
-export function isConnectionTrouble(error: unknown): boolean {
+function isConnectionTrouble(error: unknown): boolean {
   const code = sqlStateOf(error)
   if (code !== undefined) {
     return NETWORK_CODES.has(code) || PASSING_STATES.has(code) || code.startsWith('08')

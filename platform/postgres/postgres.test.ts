@@ -5,7 +5,7 @@ import { testStack } from '../../test/stack.ts'
 import { systemClock } from '../clock.ts'
 import { Failure } from '../failure.ts'
 import { createLogger } from '../observe/json-logger.ts'
-import { sqlStateOf, violatedForeignKey, violatedUnique } from './postgres-error.ts'
+import { sqlStateOf } from './postgres-error.ts'
 import { PostgresListener } from './postgres-listener.ts'
 import { Postgres } from './postgres.ts'
 
@@ -55,11 +55,11 @@ describe('Postgres', () => {
     assert.deepEqual(await postgres.query(`SELECT * FROM ${schema}.parent`), [{ id: 2 }])
   })
 
-  test('a violated constraint says which one', async () => {
+  test('a violated constraint is told by its SQLSTATE', async () => {
     const twice = `INSERT INTO ${schema}.parent VALUES (3), (3)`
-    assert.equal(violatedUnique(await errorOf(postgres.query(twice))), 'parent_pkey')
+    assert.equal(sqlStateOf(await errorOf(postgres.query(twice))), '23505')
     const orphan = `INSERT INTO ${schema}.child VALUES (999)`
-    assert.equal(violatedForeignKey(await errorOf(postgres.query(orphan))), 'child_parent_fkey')
+    assert.equal(sqlStateOf(await errorOf(postgres.query(orphan))), '23503')
   })
 
   test('a statement that runs too long is cancelled', async () => {
