@@ -41,7 +41,7 @@ async function main(filters) {
   try {
     // Whoever names a running stack is responsible for it, as CI with its service containers is.
     const given = process.env.WEIR_TEST_STACK !== undefined
-    if (!given && files.some(needsServers)) stack = await startServers(folder)
+    if (!given && files.some((file) => needsServers(file))) stack = await startServers(folder)
     return await runFiles(files)
   } catch (error) {
     if (!interrupted.signal.aborted) process.stdout.write(`${error.message ?? error}\n`)
