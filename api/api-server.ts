@@ -1,7 +1,8 @@
 /** The api's HTTP server: the route table, the dashboard's files and the live feed on one port. */
 import type { Clock } from '../platform/clock.ts'
 import type { StaticFiles } from '../platform/http/static-files.ts'
-import { HttpServer, type SocketRoute } from '../platform/http/uws-server.ts'
+import type { SocketRoute } from '../platform/http/http-exchange.ts'
+import { HttpServer } from '../platform/http/uws-server.ts'
 import type { Logger } from '../platform/observe/logger.ts'
 import type { Metrics } from '../platform/observe/metrics.ts'
 import type { ApiParts } from './api-parts.ts'

@@ -1,5 +1,5 @@
 /** From a request to its route and back: match, authenticate, check, call, answer. */
-import type { HttpRequest, HttpResponse } from '../platform/http/uws-server.ts'
+import type { HttpRequest, HttpResponse } from '../platform/http/http-exchange.ts'
 import type { ApiParts } from './api-parts.ts'
 import type { Authenticator } from './authenticator.ts'
 import { schemaProblem } from './json-schema.ts'

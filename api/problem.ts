@@ -1,7 +1,7 @@
 /** Errors as RFC 9457 problem documents, with our codes. */
 import { FAILURE_CODES, type FailureCode } from '../platform/failure-codes.ts'
 import { Failure } from '../platform/failure.ts'
-import type { HttpResponse } from '../platform/http/uws-server.ts'
+import type { HttpResponse } from '../platform/http/http-exchange.ts'
 import type { Problem } from './contract/resources.ts'
 
 const RETRY_AFTER_MS = 1_000

@@ -2,7 +2,7 @@
 import type { Clock } from '../platform/clock.ts'
 import { Failure } from '../platform/failure.ts'
 import type { StaticFiles } from '../platform/http/static-files.ts'
-import type { HttpRequest, HttpResponse } from '../platform/http/uws-server.ts'
+import type { HttpRequest, HttpResponse } from '../platform/http/http-exchange.ts'
 import type { Logger } from '../platform/observe/logger.ts'
 import type { Metrics } from '../platform/observe/metrics.ts'
 import type { Dispatcher } from './dispatch.ts'

@@ -1,5 +1,5 @@
 /** /v1/live as the server sees it: who may connect, how many, and how they are sent away. */
-import type { SocketRoute, HttpRequest, HttpResponse } from '../../platform/http/uws-server.ts'
+import type { HttpRequest, HttpResponse, SocketRoute } from '../../platform/http/http-exchange.ts'
 import { LIMITS } from '../limits.ts'
 import { problemResponse, Refusal } from '../problem.ts'
 import { CLOSE, LiveSession, type LiveSessionParts, type SessionOwner } from './live-session.ts'

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { systemClock } from '../../platform/clock.ts'
-import type { ServerSocket } from '../../platform/http/uws-server.ts'
+import type { ServerSocket } from '../../platform/http/http-exchange.ts'
 import { Metrics } from '../../platform/observe/metrics.ts'
 import { Authenticator } from '../authenticator.ts'
 import { LIMITS } from '../limits.ts'

@@ -9,7 +9,7 @@
  */
 import type { Logger } from '../../platform/observe/logger.ts'
 import type { Metrics } from '../../platform/observe/metrics.ts'
-import type { ServerSocket, SocketHandler } from '../../platform/http/uws-server.ts'
+import type { ServerSocket, SocketHandler } from '../../platform/http/http-exchange.ts'
 import type { FailureCode } from '../../platform/failure-codes.ts'
 import type { ServerMessage } from '../contract/live.ts'
 import { LIMITS } from '../limits.ts'

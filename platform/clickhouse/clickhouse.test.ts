@@ -73,7 +73,8 @@ describe('Clickhouse', () => {
     const error = await errorOf(
       clickhouse.select('SELECT throwIf(number = 200000) AS x FROM numbers(300000)'),
     )
-    assert.ok(error.message.includes('throwIf'), error.message)
+    // The driver names the reason unless the answer was cut inside of it.
+    assert.match(error.message, /throwIf|there was an error in the stream/)
   })
 
   test('a server that is not there is a transient error with code unavailable', async () => {

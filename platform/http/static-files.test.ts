@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { StaticFiles } from './static-files.ts'
-import type { HttpResponse } from './uws-server.ts'
+import type { HttpResponse } from './http-exchange.ts'
 
 let folder: string
 let files: StaticFiles

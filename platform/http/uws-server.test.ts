@@ -4,7 +4,8 @@ import { connect, type Socket } from 'node:net'
 import { describe, it } from 'node:test'
 import { WebSocket } from 'ws'
 import { Failure } from '../failure.ts'
-import { HttpServer, type HttpServerOptions, type ServerSocket } from './uws-server.ts'
+import type { ServerSocket } from './http-exchange.ts'
+import { HttpServer, type HttpServerOptions } from './uws-server.ts'
 
 const echo: HttpServerOptions = {
   name: 'test',
