@@ -1,8 +1,9 @@
-/** A ChartSeries as state of a component, drawn at most once a frame. */
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
+/** A ChartSeries as state of a component, drawn at most a few times a second. */
+import { useEffect, useMemo, useState } from 'preact/hooks'
 import type { ApiClient } from '../api-client.ts'
 import { nowMs } from '../clock.ts'
 import type { LiveFeed } from '../live/live-feed.ts'
+import { framePace } from '../live/pace.ts'
 import { ChartSeries, type Shown } from '../series/chart-series.ts'
 import type { Grain, Range } from '../series/span.ts'
 
@@ -18,14 +19,12 @@ type SeriesOptions = {
 export function useChartSeries(options: SeriesOptions): [Shown, () => void] {
   const { api, feed, device, metric, range, grain } = options
   const [, draw] = useState(0)
-  const frame = useRef(0)
-  const series = useMemo(() => {
-    const onChange = () => {
-      cancelAnimationFrame(frame.current)
-      frame.current = requestAnimationFrame(() => draw((n) => n + 1))
-    }
-    return new ChartSeries({ api, feed, device, metric, nowMs, onChange })
-  }, [api, feed, device, metric])
+  const pace = useMemo(() => framePace(() => draw((n) => n + 1)), [])
+  useEffect(() => () => pace.stop(), [pace])
+  const series = useMemo(
+    () => new ChartSeries({ api, feed, device, metric, nowMs, onChange: pace.ask }),
+    [api, feed, device, metric],
+  )
   useEffect(() => () => series.close(), [series])
   useEffect(() => series.show(range, grain), [series, range.fromMs, range.toMs, grain])
   return [series.shown, () => series.reload()]

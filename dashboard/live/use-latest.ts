@@ -1,8 +1,9 @@
-/** Latest values as state: what a page fetched, kept true by the live feed, drawn once a frame. */
-import { useCallback, useEffect, useRef, useState } from 'preact/hooks'
+/** Latest values as state: what a page fetched, kept true by the live feed, drawn a few times a second. */
+import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import type { ReadingItem } from '../../api/contract/live.ts'
 import { isReading, type LatestByDevice, mergeLatest } from './latest-values.ts'
 import type { LiveFeed } from './live-feed.ts'
+import { framePace } from './pace.ts'
 
 export type LatestStore = { latest: LatestByDevice; hear: (items: readonly ReadingItem[]) => void }
 
@@ -10,10 +11,12 @@ export function useLatest(feed: LiveFeed, devices: readonly string[]): LatestSto
   const [latest, setLatest] = useState<LatestByDevice>(new Map())
   // Merged at once and drawn later: a hidden tab draws no frames, and must not pile up readings.
   const truth = useRef<LatestByDevice>(latest)
+  const pace = useMemo(() => framePace(() => setLatest(truth.current)), [])
+  useEffect(() => () => pace.stop(), [pace])
   const hear = useCallback((items: readonly ReadingItem[]) => {
     const drawn = truth.current
     truth.current = mergeLatest(drawn, items)
-    if (truth.current !== drawn) requestAnimationFrame(() => setLatest(truth.current))
+    if (truth.current !== drawn) pace.ask()
   }, [])
   // Another order of the same devices is no reason to ask again.
   const wanted = [...devices].sort().join('\n')
