@@ -1,7 +1,7 @@
 /**
  * One MQTT connection: reads packets as fast as the gate takes them, answers them, and closes with
- * a reason. It holds at most `inFlightMax` unacknowledged messages and one that the gate had no
- * room for; while either bound is met the socket is paused, so the device feels TCP, not loss.
+ * a reason. While its publish path is full, or one message waits for room in the gate, the socket
+ * is paused, so the device feels TCP, not loss.
  *
  *   connecting ──CONNECT──▶ authenticating ──▶ open ──▶ draining ──▶ closing ──▶ closed
  *   (any state but the last may go to closing or closed)
@@ -14,11 +14,8 @@ import type { Socket } from 'node:net'
 import type { DeviceDirectory } from '../../devices/device-directory.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { unreachable } from '../../platform/failure.ts'
-import type { DeviceLane } from '../device-lanes.ts'
-import type { Acceptance, Ingress } from '../ingress.ts'
-import { AckQueue, type LeavingAcks } from './ack-queue.ts'
-import type { DurabilityWaiter, DurabilityWatch } from './durability-watch.ts'
-import type { MqttLimits } from './mqtt-limits.ts'
+import type { LeavingAcks } from './ack-queue.ts'
+import type { DurabilityWaiter } from './durability-watch.ts'
 import {
   CONNACK,
   type ClientPacket,
@@ -28,9 +25,9 @@ import {
   type Will,
 } from './packet.ts'
 import { PacketParser, type Parsed } from './packet-parser.ts'
-import { type AckKind, PINGRESP, connack, subackRefusing, unsuback } from './packet-writer.ts'
-import { type MqttSession, rememberStamp, stampOf } from './session.ts'
-import { TELEMETRY_TOPICS, unknownTopicDetail } from './telemetry-topic.ts'
+import { PINGRESP, connack, subackRefusing, unsuback } from './packet-writer.ts'
+import { PublishPath, type PublishPorts } from './publish-path.ts'
+import type { MqttSession } from './session.ts'
 
 export type CloseReason =
   | 'disconnect'
@@ -49,12 +46,9 @@ type Closing = Readonly<{ reason: CloseReason; detail: string }>
 export type Identity = Readonly<{ tenant: string; device: string; credential: string }>
 
 /** What a connection needs of its listener. */
-export interface ConnectionHost {
-  readonly ingress: Ingress
+export interface ConnectionHost extends PublishPorts {
   readonly directory: DeviceDirectory
   readonly clock: Clock
-  readonly limits: MqttLimits
-  readonly durability: DurabilityWatch
   /** Gives the session of an authenticated CONNECT, ending an older connection of the same. */
   admit(
     connection: MqttConnection,
@@ -78,17 +72,14 @@ export class MqttConnection implements DurabilityWaiter {
   readonly #host: ConnectionHost
   readonly #socket: Socket
   readonly #parser: PacketParser
-  readonly #acks = new AckQueue()
   #state: State = 'connecting'
   #identity: Identity | undefined
-  #lane: DeviceLane | undefined
-  #session: MqttSession | undefined
+  /** From the accepted CONNECT on. */
+  #path: PublishPath | undefined
   #will: Will | undefined
   /** A message that the gate had no room for: the first thing to do when it has. */
   #held: PublishPacket | undefined
   #waitingForRoom = false
-  /** Set while the number in flight was at its bound and has not fallen to the low mark. */
-  #full = false
   #paused = false
   /** 0: the device asked for no keep-alive. */
   #keepAliveMs = 0
@@ -151,15 +142,12 @@ export class MqttConnection implements DurabilityWaiter {
   /** Sends what became durable, in order, in one write. */
   flush(): LeavingAcks | undefined {
     if (this.#state !== 'open' && this.#state !== 'draining') return undefined
-    const leaving = this.#acks.takeDurable()
-    if (leaving === undefined || this.#session === undefined) return undefined
-    for (const packetId of leaving.receivedIds) this.#session.awaitingRelease.add(packetId)
+    const wasFull = this.#path?.full === true
+    const leaving = this.#path?.takeDurable()
+    if (leaving === undefined) return undefined
     this.#socket.write(leaving.bytes)
     if (this.#state === 'draining') this.#finishDrain()
-    else if (this.#full && this.#acks.size <= this.#host.limits.inFlightMax / 2) {
-      this.#full = false
-      this.#process()
-    }
+    else if (wasFull && this.#path?.full === false) this.#process()
     return leaving
   }
 
@@ -186,7 +174,7 @@ export class MqttConnection implements DurabilityWaiter {
     if (this.#closing === undefined) this.#publishWill(reason)
     this.#state = 'closed'
     this.#held = undefined
-    if (this.#lane !== undefined) this.#host.ingress.closeLane(this.#lane)
+    this.#path?.close()
     this.#socket.destroy()
     this.#host.closed(this, reason, why)
   }
@@ -200,7 +188,7 @@ export class MqttConnection implements DurabilityWaiter {
 
   #mayRead(): boolean {
     if (this.#state !== 'open' && this.#state !== 'connecting') return false
-    if (this.#waitingForRoom || this.#full) return false
+    if (this.#waitingForRoom || this.#path?.full === true) return false
     return this.#socket.writableLength < UNREAD_ANSWERS_BYTES_MAX
   }
 
@@ -275,12 +263,12 @@ export class MqttConnection implements DurabilityWaiter {
       case 'device':
     }
     this.#identity = answer
-    this.#lane = ingress.openLane(answer.tenant, answer.device)
+    const lane = ingress.openLane(answer.tenant, answer.device)
     this.#will = connect.will
     this.#keepAliveMs = connect.keepAliveS * 1000
     this.#parser.packetBytesMax = limits.packetBytesMax
     const { session, present } = this.#host.admit(this, connect)
-    this.#session = session
+    this.#path = new PublishPath(this.#host, { lane, session, waiter: this })
     this.#state = 'open'
     this.#heardAtMs = this.#host.clock.monotonicMs()
     this.#host.answered(this, CONNACK.accepted)
@@ -296,9 +284,9 @@ export class MqttConnection implements DurabilityWaiter {
   #onControl(packet: ClientPacket): void {
     switch (packet.kind) {
       case 'pubrel':
-        this.#session?.awaitingRelease.delete(packet.packetId)
+        this.#path?.release(packet.packetId)
         // [MQTT-4.3.3-2]: answered even when we know nothing of it, so that the device can end it.
-        return this.#owe('pubcomp', packet.packetId)
+        return this.#path?.answer('pubcomp', packet.packetId, this.#heardAtMs)
       case 'subscribe':
         this.#socket.write(subackRefusing(packet.packetId, packet.filters.length))
         return
@@ -326,50 +314,14 @@ export class MqttConnection implements DurabilityWaiter {
   }
 
   #onPublish(packet: PublishPacket, receivedAtMs: number): void {
-    const session = this.#session
-    if (session === undefined) return
-    if (packet.qos === 2 && session.awaitingRelease.has(packet.packetId)) {
-      return this.#owe('pubrec', packet.packetId) // Stored before; only the PUBREC was lost.
-    }
-    if (session.awaitingRelease.size >= this.#host.limits.unreleasedMax) {
+    const path = this.#path
+    if (path === undefined) return
+    if (path.isReceived(packet)) return path.answer('pubrec', packet.packetId, this.#heardAtMs)
+    if (path.unreleasedIsFull) {
       return this.close('protocol_error', 'too many QoS 2 messages without their PUBREL')
     }
-    const stampMs = packet.dup ? stampOf(session, packet) : undefined
-    const acceptance = this.#submit(packet, receivedAtMs, stampMs)
-    if (acceptance === undefined) return
-    if (acceptance.kind === 'busy') return this.#waitForRoom(packet, acceptance)
-    if (packet.qos === 0) {
-      this.#host.durability.of(acceptance.durable, this)
-      return
-    }
-    // A rejected message is acknowledged too, once its dead letter is durable: MQTT 3.1.1 has no
-    // negative acknowledgement, and silence means "send it again".
-    if (acceptance.verdict.kind === 'stored') rememberStamp(session, packet, acceptance.stampMs)
-    this.#owe(packet.qos === 1 ? 'puback' : 'pubrec', packet.packetId, acceptance.durable)
-  }
-
-  #submit(
-    { topic, payload }: Readonly<{ topic: string; payload: Buffer }>,
-    receivedAtMs: number,
-    stampMs?: number,
-  ): Acceptance | undefined {
-    if (this.#lane === undefined) return undefined
-    const submission = { protocol: 'mqtt', payload, receivedAtMs, stampMs } as const
-    if (TELEMETRY_TOPICS.has(topic)) return this.#host.ingress.accept(this.#lane, submission)
-    const refusal = { reason: 'topic_unknown', detail: unknownTopicDetail(topic) } as const
-    return this.#host.ingress.accept(this.#lane, { ...submission, refusal })
-  }
-
-  #owe(kind: AckKind, packetId: number, durable?: Promise<void>): void {
-    const { durability, limits } = this.#host
-    this.#acks.owe({
-      kind,
-      packetId,
-      durability: durable === undefined ? undefined : durability.of(durable, this),
-      owedSinceMs: this.#heardAtMs,
-    })
-    if (durable === undefined) this.onDurable()
-    if (this.#acks.size >= limits.inFlightMax) this.#full = true
+    const acceptance = path.publish(packet, receivedAtMs, this.#heardAtMs)
+    if (acceptance.kind === 'busy') this.#waitForRoom(packet, acceptance)
   }
 
   #waitForRoom(packet: PublishPacket, busy: Readonly<{ retryAfterMs: number }>): void {
@@ -389,8 +341,7 @@ export class MqttConnection implements DurabilityWaiter {
     const will = this.#will
     this.#will = undefined
     if (will === undefined || reason === 'shutdown' || reason === 'revoked') return
-    const acceptance = this.#submit(will, this.#host.clock.nowMs())
-    if (acceptance?.kind === 'taken') this.#host.durability.of(acceptance.durable, this)
+    this.#path?.publishWill(will, this.#host.clock.nowMs())
   }
 
   #drainThenClose(reason: CloseReason, detail: string): void {
@@ -404,7 +355,7 @@ export class MqttConnection implements DurabilityWaiter {
   }
 
   #finishDrain(): void {
-    if (this.#acks.size > 0) return
+    if (this.#path !== undefined && this.#path.owedCount > 0) return
     const { reason, detail } = this.#afterDrain
     this.close(reason, detail)
   }
