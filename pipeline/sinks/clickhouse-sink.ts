@@ -22,6 +22,11 @@ const TABLES: Readonly<Record<number, string>> = { 10_000: 'rollup_10s', 60_000:
 /** Buffers handed to the driver; one insert is any number of them. */
 const CHUNK_BYTES = 1 << 20
 
+/** Ids and cells stand in the query's text, which the server's default ends at 256 KiB. */
+const QUERY_BYTES_MAX = 10_000_000
+/** After a restart every series is new once: a million of them is ten questions of 2 MB. */
+const IDS_PER_QUESTION = 100_000
+
 export function clickhouseSink(clickhouse: Clickhouse): RollupSink {
   const writer = new RowBinaryWriter(CHUNK_BYTES + 4096)
 
@@ -48,12 +53,12 @@ export function clickhouseSink(clickhouse: Clickhouse): RollupSink {
       }),
 
     async collisions(series) {
-      const rows = await clickhouse.select<{ name: string }>(
-        `SELECT concat(tenant, ' ', toString(series), ' ', toString(groupUniqArray((device, metric, kind)))) AS name
-         FROM series WHERE series IN (${series.map(idOf).join(',')})
-         GROUP BY tenant, series HAVING uniqExact(device, metric, kind) > 1`,
-      )
-      return rows.map((row) => row.name)
+      const names: string[] = []
+      for (let at = 0; at < series.length; at += IDS_PER_QUESTION) {
+        const ids = series.slice(at, at + IDS_PER_QUESTION).map(idOf)
+        names.push(...(await collisionsAmong(clickhouse, ids)))
+      }
+      return names
     },
 
     insertSamples: (batches) =>
@@ -78,6 +83,17 @@ export function clickhouseSink(clickhouse: Clickhouse): RollupSink {
       }
     },
   }
+}
+
+async function collisionsAmong(clickhouse: Clickhouse, ids: readonly string[]): Promise<string[]> {
+  const rows = await clickhouse.select<{ name: string }>(
+    `SELECT concat(tenant, ' ', toString(series), ' ', toString(groupUniqArray((device, metric, kind)))) AS name
+     FROM series WHERE series IN (${ids.join(',')})
+     GROUP BY tenant, series HAVING uniqExact(device, metric, kind) > 1`,
+    {},
+    { settings: { max_query_size: String(QUERY_BYTES_MAX) } },
+  )
+  return rows.map((row) => row.name)
 }
 
 function writeSeries(writer: RowBinaryWriter, series: Series): void {
@@ -154,7 +170,10 @@ async function readTenantSamples(
       AND ts >= fromUnixTimestamp64Milli(${fromMs}) AND ts < fromUnixTimestamp64Milli(${toMs})
       AND (series, intDiv(toUnixTimestamp(ts), ${seconds})) IN (${pairs.join(',')})
     ORDER BY series, ts`
-  const settings = { output_format_json_quote_64bit_integers: 0, max_query_size: '10000000' }
+  const settings = {
+    output_format_json_quote_64bit_integers: 0,
+    max_query_size: String(QUERY_BYTES_MAX),
+  }
   for await (const rows of clickhouse.selectChunks<SampleRow>(text, { tenant }, { settings })) {
     for (const { s, t, v, x } of rows) {
       const series = byId.get(s)
