@@ -2,15 +2,17 @@
  * The stack that a bench or a test of the whole system runs against: the one that a file
  * describes, or one of its own, started as a user starts it and gone afterwards.
  */
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { EXIT } from '../platform/lifecycle/exit-codes.ts'
 import { packageRoot } from '../platform/package-root.ts'
 import { type ChildProgram, startProgram } from './child-program.ts'
 
 const POLL_MS = 25
+const INTERRUPTIONS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 export type OwnStackOptions = Readonly<{ serversDir: string; env: Readonly<NodeJS.ProcessEnv> }>
 
@@ -36,6 +38,8 @@ export async function startOwnStack(
   flags: readonly string[],
 ): Promise<OwnStack> {
   const folder = mkdtempSync(join(tmpdir(), 'weir-bench-'))
+  // Postgres may run as another user, and would need a second folder that nobody clears away.
+  chmodSync(folder, 0o755)
   const stackPath = join(folder, 'local.json')
   const [mqttPort, apiPort] = await freePorts()
   const program = startProgram(
@@ -49,7 +53,10 @@ export async function startOwnStack(
     ],
     env,
   )
+  const interrupted = (): void => void end().finally(() => process.exit(EXIT.failed))
+  for (const signal of INTERRUPTIONS) process.once(signal, interrupted)
   const end = async (): Promise<void> => {
+    for (const signal of INTERRUPTIONS) process.off(signal, interrupted)
     await program.end()
     rmSync(folder, { recursive: true, force: true })
   }
