@@ -17,10 +17,12 @@ let writer: HoldingWriter
 let ingress: Ingress
 let metrics: Metrics
 let tally: Tally
+let told: [device: string, reason: string][]
 beforeEach(() => {
   writer = new HoldingWriter({ storesAtOnce: true })
   metrics = new Metrics({ role: 'test', processMetrics: false })
   tally = new Tally(metrics)
+  told = []
   ingress = new Ingress({
     writer,
     lanes: new DeviceLanes(PARTITIONS),
@@ -30,6 +32,7 @@ beforeEach(() => {
     encode: (telemetry) => Buffer.from(JSON.stringify(telemetry)),
     deadLetterSource: { service: 'connectors', version: '1.2.3' },
     deadLetterPartitions: 3,
+    refusals: { refused: (lane, refusal) => told.push([lane.device, refusal.reason]) },
   })
 })
 
@@ -43,6 +46,11 @@ function say(device: string, payload: string | Buffer, receivedAtMs = NOW): Acce
   ingress.closeLane(lane)
   return acceptance
 }
+
+it('tells of a refusal, which the device itself may never learn', () => {
+  say('boiler', '{}}')
+  assert.deepEqual(told, [['boiler', 'payload_not_json']])
+})
 
 /** What was handed to the log, decoded again. */
 function telemetry(index: number): Telemetry {

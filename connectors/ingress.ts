@@ -17,6 +17,7 @@ import type { Telemetry } from '../schemas/telemetry.ts'
 import { type DeadLetterSource, deadLetterRecord } from './dead-letter.ts'
 import { type DeviceLane, type DeviceLanes, nextStampMs, stampsGiven } from './device-lanes.ts'
 import { decodeJson } from './payload/json-payload.ts'
+import type { RefusalLog } from './refusal-log.ts'
 import type { Tally, TallyCell } from './tally.ts'
 
 export type Protocol = 'mqtt' | 'coap' | 'websocket' | 'http'
@@ -49,6 +50,7 @@ export type IngressOptions = Readonly<{
   encode: (telemetry: Telemetry) => Buffer
   deadLetterSource: DeadLetterSource
   deadLetterPartitions: number
+  refusals: Pick<RefusalLog, 'refused'>
 }>
 
 /** What a full queue suggests to protocols that can only name a time. */
@@ -151,6 +153,7 @@ export class Ingress {
     { reason, detail }: Readonly<{ reason: DeadLetterReason; detail: string }>,
   ): Acceptance {
     this.#options.tally.cell('weir_ingress_refused_total', { protocol, reason }).count++
+    this.#options.refusals.refused(lane, { protocol, reason, detail, receivedAtMs })
     const record = deadLetterRecord(
       lane,
       { reason, detail, protocol, payload, receivedAtMs },

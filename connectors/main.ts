@@ -15,6 +15,7 @@ import { DeviceLanes } from './device-lanes.ts'
 import { Ingress } from './ingress.ts'
 import { MqttListener } from './mqtt/mqtt-listener.ts'
 import { MQTT_LIMITS } from './mqtt/mqtt-limits.ts'
+import { RefusalLog } from './refusal-log.ts'
 import { Tally } from './tally.ts'
 
 type Context = RoleContext<typeof CONNECTOR_OPTIONS>
@@ -57,6 +58,7 @@ export const connectorsRole: Role<typeof CONNECTOR_OPTIONS> = {
       encode: await telemetryEncoder(context),
       deadLetterSource: { service: 'connectors', version: packageVersion() },
       deadLetterPartitions: partitions.deadLetters,
+      refusals: new RefusalLog(logger),
     })
     const mqtt = new MqttListener({
       host: options.mqttHost,

@@ -13,6 +13,7 @@ import type { Logger } from '../../platform/observe/logger.ts'
 import { Metrics } from '../../platform/observe/metrics.ts'
 import { DeviceLanes } from '../device-lanes.ts'
 import { HoldingWriter } from './holding-writer.ts'
+import { RefusalLog } from '../refusal-log.ts'
 import { Ingress } from '../ingress.ts'
 import { Tally } from '../tally.ts'
 import { type ConnectFields, connectPacket } from './client-packet-writer.ts'
@@ -119,6 +120,7 @@ export async function startBench(options: BenchOptions = {}): Promise<Bench> {
     encode: (telemetry) => Buffer.from(JSON.stringify(telemetry)),
     deadLetterSource: { service: 'test', version: '0' },
     deadLetterPartitions: 2,
+    refusals: new RefusalLog(QUIET),
   })
   const limits = { ...MQTT_LIMITS, lingerMs: 100, ...options.limits }
   const shared = { ingress, directory, tally, metrics, logger: QUIET, clock, limits }
