@@ -19,7 +19,7 @@ export type LocalSecrets = Readonly<{
 /** Rejects with config_invalid when the file is there but damaged: new secrets would void the data. */
 export async function localSecrets(stateDir: string): Promise<LocalSecrets> {
   const file = join(stateDir, 'secrets.json')
-  const text = await readFile(file, 'utf8').catch(() => undefined)
+  const text = await readIfThere(file)
   if (text !== undefined) return parsed(file, text)
   const secrets: LocalSecrets = {
     credentialKey: randomBytes(32).toString('hex'),
@@ -31,6 +31,16 @@ export async function localSecrets(stateDir: string): Promise<LocalSecrets> {
   await chmod(`${file}.half`, 0o600)
   await rename(`${file}.half`, file)
   return secrets
+}
+
+/** Rejects when the file is there but cannot be read: new secrets must not take its place. */
+async function readIfThere(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw error
+  }
 }
 
 function parsed(file: string, text: string): LocalSecrets {

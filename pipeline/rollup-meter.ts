@@ -1,17 +1,8 @@
 /** What the rollup service says about itself, in the words of the metric catalogue. */
 import type { Metrics } from '../platform/observe/metrics.ts'
 import type { PartitionRunner } from './partition-runner.ts'
-import type { FoldCounts } from './window/partition-fold.ts'
+import { type FoldCounts, NO_COUNTS } from './window/partition-fold.ts'
 import type { FlushTotals } from './write-flush.ts'
-
-const NONE: FoldCounts = {
-  records: 0,
-  samples: 0,
-  replayedRecords: 0,
-  lateSamples: 0,
-  duplicateSamples: 0,
-  refusedSamples: 0,
-}
 
 export class RollupMeter {
   readonly #metrics: Metrics
@@ -24,7 +15,7 @@ export class RollupMeter {
 
   took(runner: PartitionRunner): void {
     const { counts } = runner.fold
-    const before = this.#reported.get(runner) ?? NONE
+    const before = this.#reported.get(runner) ?? NO_COUNTS
     const metrics = this.#metrics
     metrics.add('weir_pipeline_records_total', counts.records - before.records)
     metrics.add('weir_pipeline_samples_total', counts.samples - before.samples)

@@ -1,3 +1,4 @@
+/** The one kind of error that callers tell apart, and the mark of what cannot happen. */
 import { FAILURE_CODES, type FailureCode } from './failure-codes.ts'
 
 /**

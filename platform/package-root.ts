@@ -1,3 +1,4 @@
+/** Where this program lies, and its version. */
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 

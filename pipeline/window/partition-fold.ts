@@ -41,15 +41,17 @@ export type FoldCounts = {
   refusedSamples: number
 }
 
+export const NO_COUNTS: Readonly<FoldCounts> = {
+  records: 0,
+  samples: 0,
+  replayedRecords: 0,
+  lateSamples: 0,
+  duplicateSamples: 0,
+  refusedSamples: 0,
+}
+
 export class PartitionFold {
-  readonly counts: FoldCounts = {
-    records: 0,
-    samples: 0,
-    replayedRecords: 0,
-    lateSamples: 0,
-    duplicateSamples: 0,
-    refusedSamples: 0,
-  }
+  readonly counts: FoldCounts = { ...NO_COUNTS }
   readonly #options: FoldOptions
   readonly #directory: SeriesDirectory
   readonly #shelf: WindowShelf

@@ -195,12 +195,17 @@ describe('draining', () => {
   })
 
   it('gives up on a request that never ends', async () => {
-    const handle = () => new Promise<never>(() => {})
+    let arrive: () => void = () => {}
+    const arrived = new Promise<void>((resolve) => (arrive = resolve))
+    const handle = () => {
+      arrive()
+      return new Promise<never>(() => {})
+    }
     const server = new HttpServer({ ...echo, handle })
     await server.start()
     const cut = fetch(`http://127.0.0.1:${server.port}`)
     cut.catch(() => {})
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await arrived
     await server.drain(50)
     await assert.rejects(cut)
   })

@@ -310,7 +310,7 @@ export class KafkaConsumer implements LogConsumer {
     )
   }
 
-  /** Compacted topics jump too; only what the log no longer has is a gap. */
+  /** Compacted topics jump too; only what the log no longer has is a gap, or what it does not say. */
   async #checkJump(state: PartitionState, to: number): Promise<void> {
     const range = await this.#admin.offsetRange(state.topic).catch(() => undefined)
     const earliest = range?.get(state.partition)?.earliest ?? to
