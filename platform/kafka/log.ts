@@ -1,6 +1,6 @@
 /**
- * The log ports: what this project needs of a partitioned, durable log. kafka-*.ts implement them
- * over kafkajs and memory-log.ts in memory; log-contract.test.ts holds both to the same laws.
+ * The log ports: what this project needs of a partitioned, durable log. kafkajs-*.ts implement them
+ * over kafkajs and testing/memory-log.ts in memory; log-contract.test.ts holds both to the same laws.
  *
  * An offset is a safe integer here, not a bigint: it is compared once per record on the hottest
  * path, and 2^53 records in one partition is out of reach.
