@@ -55,7 +55,8 @@ export const CONNECTOR_OPTIONS = {
     kind: 'integer',
     default: 131_072,
     min: 64,
-    max: MIB,
+    // Many short names with small numbers are three times as long as a record; it must fit Kafka's.
+    max: MIB / 2,
     unit: 'bytes',
     doc: 'Longer payloads are recorded as dead letters instead of telemetry.',
   },
