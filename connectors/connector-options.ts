@@ -70,11 +70,11 @@ export const CONNECTOR_OPTIONS = {
   },
   kafkaLingerMs: {
     kind: 'integer',
-    default: 5,
+    default: 15,
     min: 0,
     max: 1000,
     unit: 'ms',
-    doc: 'How long a busy partition gathers records for one request.',
+    doc: 'How long a busy partition gathers records for one request; acknowledgements wait as long.',
   },
 } as const satisfies OptionTable
 

@@ -4,7 +4,12 @@ import fc from 'fast-check'
 import { systemClock } from '../clock.ts'
 import { Failure } from '../failure.ts'
 import type { PackedRecords } from './packed-records.ts'
-import { BATCH_BYTES_MAX, PartitionedWriter, type SendOutcome } from './partitioned-writer.ts'
+import {
+  BATCH_BYTES_MAX,
+  ENOUGH_RECORDS,
+  PartitionedWriter,
+  type SendOutcome,
+} from './partitioned-writer.ts'
 import { forEachRecord } from './record-batch-reader.ts'
 import { rawBatchOf } from './split-records.ts'
 
@@ -146,12 +151,61 @@ test('a busy partition with small batches sends at most one per linger', async (
     batches.push(valuesOf(records))
     return STORED
   }
-  const writer = new PartitionedWriter({ ...SETTINGS, clock, lingerMs: 20, send })
+  const lingerMs = 200
+  const writer = new PartitionedWriter({ ...SETTINGS, clock, lingerMs, send })
   await writer.append('t', 0, record('alone'))
   const gathered = [writer.append('t', 0, record('a'))]
   await new Promise((resolve) => setImmediate(resolve))
   gathered.push(writer.append('t', 0, record('b')))
-  nowMs = 20
+  nowMs = lingerMs
   await Promise.all(gathered)
   assert.deepEqual(batches, [['alone'], ['a', 'b']])
+})
+
+const AN_HOUR_MS = 3_600_000
+const STILL = { nowMs: () => 0, monotonicMs: () => 0 }
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
+
+test('a batch with enough records, or a full one, does not wait for the linger', async () => {
+  const counts: number[] = []
+  const send = async (_topic: string, records: PackedRecords) => {
+    counts.push(records.length)
+    return STORED
+  }
+  const settings = { ...SETTINGS, clock: STILL, lingerMs: AN_HOUR_MS, send }
+  const many = new PartitionedWriter(settings)
+  await many.append('t', 0, record('alone'))
+  const gathered: Promise<void>[] = []
+  for (let n = 0; n < ENOUGH_RECORDS; n++) gathered.push(many.append('t', 0, record('x')))
+  await Promise.all(gathered)
+  assert.deepEqual(counts, [1, ENOUGH_RECORDS])
+
+  const large = new PartitionedWriter(settings)
+  await large.append('t', 0, record('alone'))
+  const half = { key: Buffer.from('k'), value: Buffer.alloc(BATCH_BYTES_MAX / 2) }
+  const first = large.append('t', 0, half)
+  void large.append('t', 0, half)
+  await first
+  assert.deepEqual(counts.slice(2), [1, 1], 'the second half waits for company')
+  large.close()
+  await large.idle()
+  assert.deepEqual(counts.slice(2), [1, 1, 1])
+})
+
+test('where the wait gathers nothing, the next batches go without one', async () => {
+  let sent = 0
+  const send = async () => {
+    sent++
+    return STORED
+  }
+  const writer = new PartitionedWriter({ ...SETTINGS, clock: STILL, lingerMs: 5, send })
+  // One device that sends its next message when the last is acknowledged.
+  await writer.append('t', 0, record('first'))
+  await writer.append('t', 0, record('waited in vain'))
+  for (let n = 0; n < 10; n++) {
+    void writer.append('t', 0, record(`at once ${n}`))
+    await turn()
+    await turn()
+    assert.equal(sent, 3 + n)
+  }
 })

@@ -5,8 +5,9 @@
  *   idle lane     append ──▶ open batch ──(end of this turn of the event loop)──▶ sent at once
  *   busy lane     append ──▶ open batch ──(full: sealed)──▶ waits for the answer ──▶ sent
  *
- * A lane that sends small batches faster than one per lingerMs waits for the rest of that time:
- * a request costs as much as a hundred records.
+ * A request costs as much as a hundred records, so a lane that sent one less than lingerMs ago
+ * waits for the next beat, which all lanes share, or until it has ENOUGH_RECORDS. Where waiting brings nothing, as with one
+ * device that sends its next message when the last is acknowledged, it stops, and tries again later.
  */
 import type { Clock } from '../clock.ts'
 import { Failure } from '../failure.ts'
@@ -36,6 +37,10 @@ export type PartitionedWriterOptions = Readonly<{
 
 /** A batch is sealed before it grows past this; a larger single record travels alone. */
 export const BATCH_BYTES_MAX = 512 * 1024
+/** With so many, one record more hardly makes the request cheaper. */
+export const ENOUGH_RECORDS = 128
+/** After a wait in vain, so many batches go without one. */
+const UNWAITED_BATCHES = 16
 /** Slabs that batches gave back, kept for the next ones. */
 const SPARE_SLABS_MAX = 32
 
@@ -62,6 +67,10 @@ type Lane = {
   sending: boolean
   scheduled: boolean
   sentAtMs: number
+  /** Set while the open batch waits for company: ends the wait. */
+  wake: (() => void) | undefined
+  /** Batches that go without a wait, because the last wait was in vain. */
+  unwaited: number
 }
 
 export class PartitionedWriter {
@@ -101,6 +110,7 @@ export class PartitionedWriter {
     const index = batch.records.length
     this.#gate.add(batch.records.append(record, nowMs))
     if (!lane.sending && !lane.scheduled) this.#schedule(lane)
+    else if (index + 1 >= ENOUGH_RECORDS) lane.wake?.()
     const ordinary =
       record.key !== null && record.value !== null && bytes <= SHARED_PROMISE_BYTES_MAX
     if (ordinary) return batch.shared.promise
@@ -110,9 +120,10 @@ export class PartitionedWriter {
     return pledge.promise
   }
 
-  /** Refuses new records from now on. */
+  /** Refuses new records from now on. What waits for company goes at once. */
   close(): void {
     this.#closed = true
+    for (const lanes of this.#lanes.values()) for (const lane of lanes) lane?.wake?.()
   }
 
   /** Resolves when no record waits for an answer. */
@@ -132,6 +143,8 @@ export class PartitionedWriter {
       sending: false,
       scheduled: false,
       sentAtMs: -Infinity,
+      wake: undefined,
+      unwaited: 0,
     })
   }
 
@@ -140,6 +153,7 @@ export class PartitionedWriter {
     if (open !== undefined) {
       if (open.records.byteLength + bytes <= BATCH_BYTES_MAX) return open
       lane.sealed.push(open)
+      lane.wake?.()
     }
     this.#batchesOut++
     const records = new PackedRecords(lane.partition, this.#spareSlabs.pop())
@@ -148,15 +162,42 @@ export class PartitionedWriter {
 
   #schedule(lane: Lane): void {
     lane.scheduled = true
-    const { clock, lingerMs } = this.#options
-    const waitMs = lane.sealed.length > 0 ? 0 : lane.sentAtMs + lingerMs - clock.monotonicMs()
     const send = () => {
       lane.scheduled = false
       if (!lane.sending) void this.#sendAll(lane)
     }
+    const waitMs = this.#waitMs(lane)
     // setImmediate, not now: what the same read of a socket brings shares one request.
     if (waitMs < 1) setImmediate(send)
-    else setTimeout(send, waitMs)
+    else this.#sendAfter(lane, waitMs, send)
+  }
+
+  #waitMs(lane: Lane): number {
+    const { clock, lingerMs } = this.#options
+    const gathered = lane.open?.records.length ?? 0
+    if (this.#closed || lane.sealed.length > 0 || gathered >= ENOUGH_RECORDS) return 0
+    const nowMs = clock.monotonicMs()
+    if (nowMs - lane.sentAtMs >= lingerMs) return 0
+    // One beat for all lanes: their requests and answers share wake-ups here and in Kafka.
+    if (lane.unwaited === 0) return lingerMs - (nowMs % lingerMs)
+    lane.unwaited--
+    return 0
+  }
+
+  #sendAfter(lane: Lane, waitMs: number, send: () => void): void {
+    const before = lane.open?.records.length ?? 0
+    const timer = setTimeout(() => {
+      lane.wake = undefined
+      const inVain = lane.open?.records.length === before
+      // A short wait, for the rest of a beat, says nothing.
+      if (inVain && 2 * waitMs >= this.#options.lingerMs) lane.unwaited = UNWAITED_BATCHES
+      send()
+    }, waitMs)
+    lane.wake = () => {
+      lane.wake = undefined
+      clearTimeout(timer)
+      setImmediate(send)
+    }
   }
 
   /** Sends one batch and schedules the next: the loop is the event loop's. */
