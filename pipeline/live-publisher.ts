@@ -56,11 +56,19 @@ export class LivePublisher {
 
 function byDevice(rows: readonly RollupRow[]): Map<string, RollupRow[]> {
   const groups = new Map<string, RollupRow[]>()
+  let last: Readonly<{ series: RollupRow['series']; group: RollupRow[] }> | undefined
   for (const row of rows) {
-    const key = deviceKey(row.series.tenant, row.series.device)
-    const group = groups.get(key)
-    if (group === undefined) groups.set(key, [row])
-    else group.push(row)
+    const { series } = row
+    // The windows of one record follow each other.
+    if (last?.series.device === series.device && last.series.tenant === series.tenant) {
+      last.group.push(row)
+      continue
+    }
+    const key = deviceKey(series.tenant, series.device)
+    const group = groups.get(key) ?? []
+    if (group.length === 0) groups.set(key, group)
+    group.push(row)
+    last = { series, group }
   }
   return groups
 }

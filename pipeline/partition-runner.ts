@@ -59,16 +59,17 @@ export class PartitionRunner {
 
   /** Folds a batch; answers by how many bytes that raised what the next flush holds. */
   async take(batch: LogBatch): Promise<number> {
-    await this.#learnSchemas(batch)
     if (batch.firstOffset > this.#nextOffset) await this.#passGap(batch.firstOffset)
-    const before = this.fold.pendingRows
-    batch.forEach((record) => {
-      if (record.offset < this.#nextOffset) return
-      this.#takeOne(record)
-      this.#nextOffset = record.offset + 1
-    })
+    const asked = new Set<number>()
+    let grown = 0
+    for (let more = true; more;) {
+      const before = this.fold.pendingRows
+      const unknownId = this.#takeUpToUnknown(batch, asked)
+      grown += Math.max(0, this.fold.pendingRows - before) * ROW_BYTES
+      more = unknownId !== undefined
+      if (unknownId !== undefined) await this.#learn(unknownId, asked)
+    }
     this.lagRecords = Math.max(0, batch.endOffset - this.#nextOffset)
-    const grown = Math.max(0, this.fold.pendingRows - before) * ROW_BYTES
     this.#unflushedBytes += grown
     return grown
   }
@@ -95,17 +96,29 @@ export class PartitionRunner {
     return bytes
   }
 
-  /** Asks the registry for ids not seen before. One that it does not know is asked for again. */
-  async #learnSchemas(batch: LogBatch): Promise<void> {
-    const unknown = new Set<number>()
-    batch.forEach(({ offset, value }) => {
-      if (offset < this.#nextOffset || value === null || value[0] !== 0 || value.length < 5) return
-      const schemaId = value.readUInt32BE(1)
-      if (!this.#readable.has(schemaId)) unknown.add(schemaId)
+  /** Stops before a record whose schema id was not seen before, and answers the id. */
+  #takeUpToUnknown(batch: LogBatch, asked: ReadonlySet<number>): number | undefined {
+    let unknownId: number | undefined
+    batch.forEach((record) => {
+      if (unknownId !== undefined || record.offset < this.#nextOffset) return
+      const { value } = record
+      if (value !== null && value[0] === 0 && value.length >= 5) {
+        const schemaId = value.readUInt32BE(1)
+        if (!this.#readable.has(schemaId) && !asked.has(schemaId)) {
+          unknownId = schemaId
+          return
+        }
+      }
+      this.#takeOne(record, value)
+      this.#nextOffset = record.offset + 1
     })
-    for (const schemaId of unknown) {
-      if (await this.#ports.learnSchema(schemaId)) this.#readable.add(schemaId)
-    }
+    return unknownId
+  }
+
+  /** Asks the registry. An id that it does not know is asked for again with the next batch. */
+  async #learn(schemaId: number, asked: Set<number>): Promise<void> {
+    asked.add(schemaId)
+    if (await this.#ports.learnSchema(schemaId)) this.#readable.add(schemaId)
   }
 
   async #passGap(nextOffset: number): Promise<void> {
@@ -114,12 +127,12 @@ export class PartitionRunner {
     this.#nextOffset = nextOffset
   }
 
-  #takeOne(record: LogRecord): void {
-    if (record.value === null) {
+  #takeOne(record: LogRecord, value: Buffer | null): void {
+    if (value === null) {
       this.#skip(record, { stage: 'frame', reason: 'frame_invalid', detail: 'no value' })
       return
     }
-    const decoded = this.#ports.decoder.decode(record.value)
+    const decoded = this.#ports.decoder.decode(value)
     if (decoded.kind !== 'value') {
       this.#skip(record, storyOf(decoded))
       return

@@ -54,6 +54,21 @@ export class Aggregate {
   }
 
   copy(): Aggregate {
-    return Object.assign(new Aggregate(), this)
+    // Field by field: Object.assign costs ten times as much, and live updates copy every window.
+    const copy = new Aggregate()
+    copy.count = this.count
+    copy.sum = this.sum
+    copy.min = this.min
+    copy.max = this.max
+    copy.first = this.first
+    copy.last = this.last
+    copy.firstTsMs = this.firstTsMs
+    copy.lastTsMs = this.lastTsMs
+    copy.mean = this.mean
+    copy.m2 = this.m2
+    copy.integral = this.integral
+    copy.firstText = this.firstText
+    copy.lastText = this.lastText
+    return copy
   }
 }
