@@ -10,6 +10,9 @@ export class RecentDevices<Kept> {
   readonly #entries = new Map<string, DeviceEntry<Kept>>()
   readonly #byTenant = new Map<string, Map<string, DeviceEntry<Kept>>>()
 
+  /** Who spoke last: what one record brings is not looked up for each of its metrics. */
+  #newest: DeviceEntry<Kept> | undefined
+
   constructor(fresh: () => Kept) {
     this.#fresh = fresh
   }
@@ -20,11 +23,14 @@ export class RecentDevices<Kept> {
 
   /** The entry of a device that speaks now; a fresh one where it is not remembered. */
   touch(tenant: string, device: string): DeviceEntry<Kept> {
+    const newest = this.#newest
+    if (newest?.device === device && newest.tenant === tenant) return newest
     const key = `${tenant}/${device}`
     const known = this.#entries.get(key)
     this.#entries.delete(key)
     const entry = known ?? { tenant, device, kept: this.#fresh() }
     this.#entries.set(key, entry)
+    this.#newest = entry
     if (known === undefined) {
       const ofTenant = this.#byTenant.get(tenant) ?? new Map<string, DeviceEntry<Kept>>()
       this.#byTenant.set(tenant, ofTenant)
@@ -34,6 +40,7 @@ export class RecentDevices<Kept> {
   }
 
   forget(tenant: string, device: string): void {
+    if (this.#newest?.device === device && this.#newest.tenant === tenant) this.#newest = undefined
     this.#entries.delete(`${tenant}/${device}`)
     const ofTenant = this.#byTenant.get(tenant)
     ofTenant?.delete(device)
