@@ -6,6 +6,7 @@ import {
   CREDENTIAL_OPTIONS,
   KAFKA_OPTIONS,
   POSTGRES_OPTIONS,
+  RETENTION_OPTIONS,
 } from '../platform/config/shared-options.ts'
 
 export const API_OPTIONS = {
@@ -13,6 +14,7 @@ export const API_OPTIONS = {
   ...CLICKHOUSE_OPTIONS,
   ...POSTGRES_OPTIONS,
   ...CREDENTIAL_OPTIONS,
+  ...RETENTION_OPTIONS,
   apiHost: {
     kind: 'text',
     default: '127.0.0.1',

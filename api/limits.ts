@@ -3,6 +3,7 @@
  * an error that a limit causes names it. The assertions at the end hold them against each other.
  */
 import assert from 'node:assert/strict'
+import { METRICS_PER_DEVICE_MAX } from '../schemas/telemetry.ts'
 
 export const LIMITS = {
   /** A request's body. */
@@ -49,7 +50,7 @@ export const LIMITS = {
   liveSnapshotItemsMax: 50_000,
   /** Series whose newest value is kept in memory. */
   latestSeriesMax: 500_000,
-  latestMetricsPerDeviceMax: 1_000,
+  latestMetricsPerDeviceMax: METRICS_PER_DEVICE_MAX,
 } as const
 
 /** Called once at start-up: limits that contradict each other are a defect. */

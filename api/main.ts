@@ -11,6 +11,7 @@ import type { Service } from '../platform/lifecycle/service.ts'
 import { packageRoot, packageVersion } from '../platform/package-root.ts'
 import { Postgres } from '../platform/postgres/postgres.ts'
 import { subjectSchemas } from '../schemas/registered-schemas.ts'
+import { acceptedAgeMs } from '../schemas/telemetry.ts'
 import { TopicCodecs } from '../schemas/topic-codecs.ts'
 import { ROLLUPS, TELEMETRY } from '../schemas/topics.ts'
 import { API_OPTIONS, contradictions } from './api-options.ts'
@@ -136,6 +137,7 @@ async function openFeed(context: Context, hub: LiveHub): Promise<LiveFeed> {
     topicPrefix,
     telemetry: codecs.decoder(TELEMETRY),
     rollups: codecs.decoder(ROLLUPS),
+    acceptedAgeMs: acceptedAgeMs(options),
     hub,
     metrics,
     logger,

@@ -66,6 +66,7 @@ function stageOf(reason: DeadLetterReason): DeadLetterStage {
     case 'payload_empty':
     case 'value_not_finite':
     case 'value_too_long':
+    case 'too_many_metrics':
     case 'metric_invalid':
     case 'time_invalid':
       return 'validate'

@@ -6,6 +6,7 @@
  * connections of a device share one lane. Lanes nobody uses are kept for a while in two
  * generations, which bounds them without an order to maintain.
  */
+import { MetricAllowance } from './metric-allowance.ts'
 import { deviceKey, partitionOf } from '../schemas/topics.ts'
 
 export type DeviceLane = {
@@ -14,6 +15,7 @@ export type DeviceLane = {
   /** Key and partition of the device's records. */
   readonly key: Buffer
   readonly partition: number
+  readonly metrics: MetricAllowance
   lastStampMs: number
   /** When the device's last message was received, by the clock of then. */
   lastReceivedMs: number
@@ -65,7 +67,8 @@ export class DeviceLanes {
   #create(name: string, tenant: string, device: string): DeviceLane {
     const key = Buffer.from(name)
     const partition = partitionOf(key, this.#partitions)
-    return { tenant, device, key, partition, lastStampMs: 0, lastReceivedMs: 0, users: 0 }
+    const metrics = new MetricAllowance()
+    return { tenant, device, key, partition, metrics, lastStampMs: 0, lastReceivedMs: 0, users: 0 }
   }
 }
 

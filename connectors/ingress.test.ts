@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { beforeEach, describe, it } from 'node:test'
 import { Metrics } from '../platform/observe/metrics.ts'
 import { DEAD_LETTER_HEADERS } from '../schemas/dead-letter.ts'
-import type { Telemetry } from '../schemas/telemetry.ts'
+import { METRICS_PER_DEVICE_MAX, type Telemetry } from '../schemas/telemetry.ts'
 import { partitionOf } from '../schemas/topics.ts'
 import { DeviceLanes } from './device-lanes.ts'
 import { HoldingWriter } from './testing/holding-writer.ts'
@@ -46,6 +46,29 @@ function say(device: string, payload: string | Buffer, receivedAtMs = NOW): Acce
   ingress.closeLane(lane)
   return acceptance
 }
+
+it('refuses a message that would give a device more metrics than the limit, and only that one', () => {
+  const metricsFrom = (first: number, count: number) =>
+    JSON.stringify(
+      Object.fromEntries(Array.from({ length: count }, (_, n) => [`m${first + n}`, 1])),
+    )
+  const lane = ingress.openLane('acme', 'runaway')
+  const accept = (payload: string) => {
+    const message = { protocol: 'mqtt', payload: Buffer.from(payload), receivedAtMs: NOW } as const
+    const acceptance = ingress.accept(lane, message)
+    assert.equal(acceptance.kind, 'taken')
+    return acceptance.kind === 'taken' ? acceptance.verdict : undefined
+  }
+  for (let first = 0; first < METRICS_PER_DEVICE_MAX - 2; first += 2) {
+    assert.deepEqual(accept(metricsFrom(first, 2)), { kind: 'stored' })
+  }
+  const verdict = accept(metricsFrom(METRICS_PER_DEVICE_MAX - 2, 3))
+  assert.equal(verdict?.kind === 'rejected' && verdict.reason, 'too_many_metrics')
+  assert.deepEqual(accept(metricsFrom(0, 2)), { kind: 'stored' }, 'known metrics go on')
+  assert.deepEqual(accept(metricsFrom(METRICS_PER_DEVICE_MAX - 2, 2)), { kind: 'stored' })
+  assert.equal(accept('{"one_more":1}')?.kind, 'rejected')
+  assert.deepEqual(say('neighbour', '{"a":1}').kind, 'taken')
+})
 
 it('tells of a refusal, which the device itself may never learn', () => {
   say('boiler', '{}}')

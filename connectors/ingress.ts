@@ -13,7 +13,7 @@
 import type { LogWriter } from '../platform/kafka/log.ts'
 import { DEAD_LETTERS, TELEMETRY, partitionOf } from '../schemas/topics.ts'
 import type { DeadLetterReason } from '../schemas/dead-letter.ts'
-import type { Telemetry } from '../schemas/telemetry.ts'
+import { METRICS_PER_DEVICE_MAX, type Telemetry } from '../schemas/telemetry.ts'
 import { type DeadLetterSource, deadLetterRecord } from './dead-letter.ts'
 import { type DeviceLane, type DeviceLanes, nextStampMs, stampsGiven } from './device-lanes.ts'
 import { decodeJson } from './payload/json-payload.ts'
@@ -113,6 +113,12 @@ export class Ingress {
     }
     const decoded = decodeJson(payload, { receivedAtMs, firstStampMs })
     if (decoded.kind === 'refused') return this.#refuse(lane, submission, decoded)
+    if (!lane.metrics.takes(decoded.series)) {
+      return this.#refuse(lane, submission, {
+        reason: 'too_many_metrics',
+        detail: `a device has at most ${METRICS_PER_DEVICE_MAX} metrics`,
+      })
+    }
 
     if (submission.stampMs === undefined) {
       const lastStampMs = firstStampMs + Math.max(0, decoded.stampsUsed - 1)

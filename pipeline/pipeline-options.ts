@@ -1,15 +1,18 @@
 /** Options of the pipeline process, and how they must fit together. */
 import type { OptionTable, OptionValues } from '../platform/config/options.ts'
-import { CLICKHOUSE_OPTIONS, KAFKA_OPTIONS } from '../platform/config/shared-options.ts'
+import {
+  CLICKHOUSE_OPTIONS,
+  KAFKA_OPTIONS,
+  RETENTION_OPTIONS,
+} from '../platform/config/shared-options.ts'
+import { acceptedAgeMs, DAY_MS } from '../schemas/telemetry.ts'
 
 const MIB = 1024 * 1024
-export const DAY_MS = 86_400_000
-/** Reading back what the retention is about to delete is no basis for a correction. */
-const RETENTION_MARGIN_DAYS = 2
 
 export const PIPELINE_OPTIONS = {
   ...KAFKA_OPTIONS,
   ...CLICKHOUSE_OPTIONS,
+  ...RETENTION_OPTIONS,
   flushIntervalMs: {
     kind: 'integer',
     default: 1_000,
@@ -41,22 +44,6 @@ export const PIPELINE_OPTIONS = {
     max: 600_000,
     unit: 'ms',
     doc: 'How far behind the newest event time a window stays open. Later samples are corrections.',
-  },
-  rawRetentionDays: {
-    kind: 'integer',
-    default: 400,
-    min: 11,
-    max: 36_500,
-    unit: 'days',
-    doc: 'How long ClickHouse keeps raw samples, as its table says. Older samples are refused.',
-  },
-  logRetentionDays: {
-    kind: 'integer',
-    default: 7,
-    min: 1,
-    max: 3_650,
-    unit: 'days',
-    doc: 'How long Kafka keeps telemetry, as its topic says.',
   },
   tickIntervalMs: {
     kind: 'integer',
@@ -104,11 +91,3 @@ export function contradictions(options: PipelineOptions): string[] {
   }
   return problems
 }
-
-/**
- * The oldest sample that is still taken. It must be in the raw table whole for as long as Kafka
- * can hand us its record again.
- */
-export const acceptedAgeMs = (
-  options: Pick<PipelineOptions, 'rawRetentionDays' | 'logRetentionDays'>,
-): number => (options.rawRetentionDays - options.logRetentionDays - RETENTION_MARGIN_DAYS) * DAY_MS

@@ -38,6 +38,7 @@ export type DeadLetterReason =
   | 'payload_empty'
   | 'value_not_finite'
   | 'value_too_long'
+  | 'too_many_metrics'
   | 'metric_invalid'
   | 'time_invalid'
   | 'clock_skew'

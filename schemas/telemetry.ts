@@ -96,3 +96,35 @@ export const CLOCK_SKEW_MS_MAX = 60_000
 export function clampMs(recvTs: number, appendTimeMs: number): number {
   return Math.min(recvTs, appendTimeMs)
 }
+
+export const DAY_MS = 86_400_000
+/** Reading back what the retention is about to delete is no basis for a correction. */
+const RETENTION_MARGIN_DAYS = 2
+
+/**
+ * The oldest sample that is still taken. It must be in the raw table whole for as long as Kafka
+ * can hand us its record again.
+ */
+export const acceptedAgeMs = (
+  kept: Readonly<{ rawRetentionDays: number; logRetentionDays: number }>,
+): number => (kept.rawRetentionDays - kept.logRetentionDays - RETENTION_MARGIN_DAYS) * DAY_MS
+
+/**
+ * Whether a sample lies outside of the times that count, and on which side. `acceptedAgeMs` is how
+ * old it may be when the broker appends it: raw rows must outlive what Kafka can hand out again.
+ */
+export function timeRefusal(
+  tsMs: number,
+  record: Readonly<{ clampMs: number; appendMs: number }>,
+  acceptedAgeMs: number,
+): 'clock_skew' | 'too_late' | undefined {
+  if (tsMs > record.clampMs + CLOCK_SKEW_MS_MAX) return 'clock_skew'
+  if (record.appendMs - tsMs > acceptedAgeMs || tsMs < 0) return 'too_late'
+  return undefined
+}
+
+/**
+ * Metrics of one device. The edge refuses a message that would bring it more; without a limit one
+ * device that puts numbers into its metric names fills everybody's memory.
+ */
+export const METRICS_PER_DEVICE_MAX = 1_000

@@ -16,7 +16,7 @@ import type { Service } from '../../platform/lifecycle/service.ts'
 import type { Logger } from '../../platform/observe/logger.ts'
 import type { Metrics } from '../../platform/observe/metrics.ts'
 import type { AvroDecoder } from '../../schemas/avro-codec.ts'
-import { CLOCK_SKEW_MS_MAX, clampMs, type Telemetry } from '../../schemas/telemetry.ts'
+import { clampMs, type Telemetry, timeRefusal } from '../../schemas/telemetry.ts'
 import { ROLLUPS, TELEMETRY } from '../../schemas/topics.ts'
 import type { WindowUpdate } from '../../schemas/window-update.ts'
 import { type FeedStream, readingItem, rollupItem } from './feed-item.ts'
@@ -33,6 +33,8 @@ export type LiveFeedOptions = Readonly<{
   telemetry: AvroDecoder<Telemetry>
   rollups: AvroDecoder<WindowUpdate>
   hub: LiveHub
+  /** How old a sample may be when it is appended and still be counted. */
+  acceptedAgeMs: number
   metrics: Metrics
   logger: Logger
   clock: Clock
@@ -164,17 +166,18 @@ export class LiveFeed implements Service {
     return this.#options.clock.monotonicMs() < (this.#unknownUntilMs.get(schemaId) ?? 0)
   }
 
-  /** Samples from the future are not believed, by the same clocks as everywhere (telemetry.ts). */
+  /** What the pipeline will not count is not shown, by the same rule and the same clocks. */
   #telemetry(record: Telemetry, appendedAtMs: number): void {
     if (record.device === '') return
-    const latestMs = clampMs(record.recvTs, appendedAtMs) + CLOCK_SKEW_MS_MAX
+    const { acceptedAgeMs } = this.#options
+    const times = { clampMs: clampMs(record.recvTs, appendedAtMs), appendMs: appendedAtMs }
     const all = [record.numbers, record.booleans, record.strings]
     for (const kind of all) {
       for (const { metric, t0, dt, v } of kind) {
         for (let index = 0; index < v.length; index++) {
           const value = v[index] ?? Number.NaN
           const atMs = t0 + (dt[index] ?? 0)
-          if (atMs <= latestMs && isShown(value)) {
+          if (timeRefusal(atMs, times, acceptedAgeMs) === undefined && isShown(value)) {
             const item = readingItem(record.device, metric, atMs, value)
             this.#options.hub.reading(record.tenant, item, appendedAtMs)
           }

@@ -209,6 +209,20 @@ describe('readings', () => {
     await client.close()
   })
 
+  it('from before what is kept are not shown: the pipeline refused them as too late', async () => {
+    const client = await open()
+    client.subscribe('a', 'readings', { devices: ['unset-clock'] })
+    await client.next('snapshot')
+    await live.say({ device: 'unset-clock', at: 0, value: 1 })
+    await live.say({ device: 'unset-clock', at: systemClock.nowMs(), value: 2 })
+    const items = await client.updatesUntil(isValue(2))
+    assert.deepEqual(
+      items.map((item) => reading(item).value),
+      [2],
+    )
+    await client.close()
+  })
+
   it('of another tenant are never seen', async () => {
     const foreign = await LiveClient.open(live.server.port, databases.keys.other)
     foreign.subscribe('a', 'readings')

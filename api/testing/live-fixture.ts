@@ -7,7 +7,7 @@ import { ensureSchemas } from '../../platform/kafka/schema-registry.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { Metrics } from '../../platform/observe/metrics.ts'
 import { subjectSchemas } from '../../schemas/registered-schemas.ts'
-import type { Telemetry } from '../../schemas/telemetry.ts'
+import { DAY_MS, type Telemetry } from '../../schemas/telemetry.ts'
 import { TopicCodecs } from '../../schemas/topic-codecs.ts'
 import { topicSpecs } from '../../schemas/topic-specs.ts'
 import { deviceKey, partitionOf, ROLLUPS, TELEMETRY } from '../../schemas/topics.ts'
@@ -120,6 +120,7 @@ function openFeed({ log, namespace, codecs, hub, metrics }: FeedParts): LiveFeed
     topicPrefix: namespace,
     telemetry: codecs.decoder(TELEMETRY),
     rollups: codecs.decoder(ROLLUPS),
+    acceptedAgeMs: 391 * DAY_MS,
     hub,
     metrics,
     logger: silentLogger,

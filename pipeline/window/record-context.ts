@@ -1,6 +1,6 @@
 /** What the samples of one record are judged by, all of it known before the first of them. */
 import type { DeadLetterReason } from '../../schemas/dead-letter.ts'
-import { CLOCK_SKEW_MS_MAX, clampMs, type Telemetry } from '../../schemas/telemetry.ts'
+import { clampMs, type Telemetry, timeRefusal } from '../../schemas/telemetry.ts'
 import { hasRepeats } from './record-repeats.ts'
 import { FLAG_UNSTAMPED } from './rollup-row.ts'
 import type { Series } from './series.ts'
@@ -48,7 +48,5 @@ export function refusalOf(
 ): DeadLetterReason | undefined {
   if (!Number.isFinite(value)) return 'value_not_finite'
   if (!Number.isSafeInteger(tsMs)) return 'time_invalid'
-  if (tsMs > context.clampMs + CLOCK_SKEW_MS_MAX) return 'clock_skew'
-  if (context.appendMs - tsMs > acceptedAgeMs || tsMs < 0) return 'too_late'
-  return undefined
+  return timeRefusal(tsMs, context, acceptedAgeMs)
 }

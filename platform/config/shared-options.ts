@@ -61,6 +61,26 @@ export const CREDENTIAL_OPTIONS = {
   },
 } as const satisfies OptionTable
 
+/** How long data is kept, for everyone who must not believe what may be gone already. */
+export const RETENTION_OPTIONS = {
+  rawRetentionDays: {
+    kind: 'integer',
+    default: 400,
+    min: 11,
+    max: 36_500,
+    unit: 'days',
+    doc: 'How long ClickHouse keeps raw samples, as its table says. Older samples are refused.',
+  },
+  logRetentionDays: {
+    kind: 'integer',
+    default: 7,
+    min: 1,
+    max: 3_650,
+    unit: 'days',
+    doc: 'How long Kafka keeps telemetry, as its topic says.',
+  },
+} as const satisfies OptionTable
+
 /** What run-role.ts itself needs; it adds this group to every role's table. */
 export const PROCESS_OPTIONS = {
   adminHost: {
