@@ -9,7 +9,7 @@
 import { createHmac, randomBytes } from 'node:crypto'
 
 /** Lets secret scanners and people recognise a leaked device secret. */
-export const SECRET_PREFIX = 'weird_'
+export const SECRET_PREFIX = 'weirdev_'
 const SECRET_BYTES = 24
 
 /** A fresh secret: the prefix and 192 random bits in base64url. Shown once, never stored. */
