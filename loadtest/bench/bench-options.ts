@@ -24,6 +24,7 @@ export type CpuReport = Readonly<{
   residentMiB: Readonly<Record<string, number>>
   generatorCpuSPerMillion: number
   messagesPerS: number
+  rounds: number
   /** Rounds in which the machine changed its speed: shown, and left out while others remain. */
   unsteadyRounds: number
   driftMax: number
@@ -51,6 +52,7 @@ export function cpuReport(
     ),
     generatorCpuSPerMillion: perMillion(({ generatorCpuS }) => generatorCpuS),
     messagesPerS: median(used.map(({ round, messages }) => messages / round.tookS)),
+    rounds: rounds.length,
     unsteadyRounds: rounds.length - steady.length,
     driftMax: Math.max(...rounds.map(({ round }) => round.drift)),
     stolenMax: Math.max(...rounds.map(({ round }) => round.stolen)),
@@ -64,8 +66,19 @@ export function printCpuReport(title: string, report: CpuReport): void {
     ...servers.map(([name, value]) => [name, value, report.residentMiB[name] ?? Number.NaN]),
     ['(generator)', report.generatorCpuSPerMillion, ''],
   ])
-  const { messagesPerS, unsteadyRounds, driftMax, stolenMax } = report
+  const { messagesPerS, rounds, unsteadyRounds, driftMax, stolenMax } = report
+  const percent = (share: number): string => `${(share * 100).toFixed(1)} %`
   process.stdout.write(
-    `${Math.round(messagesPerS)} a second; unsteady rounds ${unsteadyRounds}, drift up to ${(driftMax * 100).toFixed(1)} %, stolen ${(stolenMax * 100).toFixed(1)} %\n`,
+    [
+      `Each figure is the median of ${rounds - leftOut(report)} rounds; ${Math.round(messagesPerS)} messages a second.`,
+      `Calibration: a fixed loop before and after each round moved by up to ${percent(driftMax)}, ` +
+        `${percent(stolenMax)} of the time was stolen; ${unsteadyRounds} of ${rounds} rounds were unsteady ` +
+        `(over ${percent(DRIFT_MAX)}), ${leftOut(report)} left out.`,
+      'The generator shares the machine and is no part of any other line.\n',
+    ].join('\n'),
   )
 }
+
+/** Unsteady rounds count where no round was steady. */
+const leftOut = ({ rounds, unsteadyRounds }: CpuReport): number =>
+  unsteadyRounds < rounds ? unsteadyRounds : 0
