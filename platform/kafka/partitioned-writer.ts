@@ -6,8 +6,9 @@
  *   busy lane     append ──▶ open batch ──(full: sealed)──▶ waits for the answer ──▶ sent
  *
  * A request costs as much as a hundred records, so a lane that sent one less than lingerMs ago
- * waits for the next beat, which all lanes share, or until it has ENOUGH_RECORDS. Where waiting brings nothing, as with one
- * device that sends its next message when the last is acknowledged, it stops, and tries again later.
+ * waits for the next beat, which all lanes share, or until it has ENOUGH_RECORDS. Where waiting
+ * brings nothing, as with one device that sends its next message when the last is acknowledged, it
+ * stops, and tries again later.
  */
 import type { Clock } from '../clock.ts'
 import { Failure } from '../failure.ts'
