@@ -126,7 +126,9 @@ test('without Kafka a start is refused with the option’s name', async () => {
     clock: systemClock,
   })
   const isUnavailable = (error: unknown) =>
-    error instanceof Failure && error.code === 'unavailable' && /kafkaBrokers/.test(error.message)
+    error instanceof Failure &&
+    error.code === 'unavailable' &&
+    /--kafka-brokers/.test(error.message)
   const writer = nowhere.writer(WRITER)
   const handler = new Recorder()
   const consumer = nowhere.consumer({ name: 'none', group: 'none', topics: [topic], handler })
