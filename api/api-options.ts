@@ -32,6 +32,14 @@ export const API_OPTIONS = {
     default: [],
     doc: 'Origins, besides our own host, whose pages may open the live feed, such as https://ops.example.',
   },
+  liveSilenceMs: {
+    kind: 'integer',
+    default: 15_000,
+    min: 2_000,
+    max: 3_600_000,
+    unit: 'ms',
+    doc: 'How long nothing at all may come from Kafka before live readers are told that the feed stands still; more than twice tickIntervalMs of the pipeline.',
+  },
   publicMqttUrl: {
     kind: 'text',
     default: '',

@@ -22,7 +22,8 @@ import { assertLimits, LIMITS } from './limits.ts'
 import { HistoryLoader } from './live/history-loader.ts'
 import { LatestValues } from './live/latest-values.ts'
 import { LiveEndpoint } from './live/live-endpoint.ts'
-import { LiveFeed } from './live/live-feed.ts'
+import { FLOW_CHECK_MS, LiveFeed } from './live/live-feed.ts'
+import { LiveFlow } from './live/live-flow.ts'
 import { LiveHub } from './live/live-hub.ts'
 import { RecentWindows } from './live/recent-windows.ts'
 import { TelemetryReader } from './readings/telemetry-reader.ts'
@@ -43,9 +44,12 @@ export const apiRole: Role<typeof API_OPTIONS> = {
     const authenticator = new Authenticator(apiKeys, clock)
     const parts = partsOf(context, postgres, clickhouse)
     const hub = hubOf(context, parts.latest)
-    const feed = await openFeed(context, hub)
+    const silenceMs = options.liveSilenceMs
+    const flow = new LiveFlow({ silenceMs, checkEveryMs: FLOW_CHECK_MS })
+    const feed = await openFeed(context, hub, flow)
     const live = new LiveEndpoint({
       hub,
+      flow,
       history: new HistoryLoader({ ...parts, logger }),
       authenticator,
       metrics,
@@ -116,7 +120,7 @@ function hubOf({ metrics, clock }: Context, latest: LatestValues): LiveHub {
   return new LiveHub({ latest, windows, metrics, clock, snapshotItemsMax })
 }
 
-async function openFeed(context: Context, hub: LiveHub): Promise<LiveFeed> {
+async function openFeed(context: Context, hub: LiveHub, flow: LiveFlow): Promise<LiveFeed> {
   const { options, logger, metrics, clock } = context
   const { topicPrefix, registryUrl, schemaIdsFile: file } = options
   const schemas = subjectSchemas(topicPrefix)
@@ -139,6 +143,7 @@ async function openFeed(context: Context, hub: LiveHub): Promise<LiveFeed> {
     rollups: codecs.decoder(ROLLUPS),
     acceptedAgeMs: acceptedAgeMs(options),
     hub,
+    flow,
     metrics,
     logger,
     clock,

@@ -48,6 +48,8 @@ export async function openLive(
           return subscription.onItems(message.items, 'update')
         case 'error':
           return refuse(`${message.code}: ${message.detail}`)
+        case 'status': // What stands still shows itself as what does not arrive.
+          return undefined
       }
     }
     send(socket, { type: 'hello', key: api.key })

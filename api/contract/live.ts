@@ -8,6 +8,8 @@
  *   server  {"type":"update","id","cursor","items":[…]}                what changed since
  *   client  {"type":"unsubscribe","id"}
  *   server  {"type":"error","id"?,"code","detail"}
+ *   server  {"type":"status","flowing":false,"sinceMs","detail"}       nothing new can be told
+ *   server  {"type":"status","flowing":true}                           news come again
  *
  * readings: every step forward of a series in event time; a late sample is history, not news.
  * rollups: the newest state of each window, corrections of old windows too; of two states of one
@@ -18,6 +20,11 @@
  * answered late): it replaces what was known, and whoever draws history asks for the span again.
  * A snapshot larger than a frame continues in updates. `cursor` stands for a place in the log: it
  * grows with every record that was read.
+ *
+ * Without a status the feed flows. It stands still when nothing at all comes from the log, not even
+ * the ticks of a silent fleet: said to every open socket when it begins (`sinceMs`: the time of the
+ * last record) and when it ends, and after hello while it lasts. Nothing is lost by it. More types
+ * of messages may be added: a client ignores those that it does not know.
  *
  * Closed with 1001 when the process ends (connect again), 1008 after an error without an id, 1009
  * after a message over the limit, 1013 when the key cannot be checked now (try again).
@@ -43,6 +50,12 @@ export type ServerMessage =
   | { type: 'snapshot'; id: string; cursor: string; items: LiveItem[] }
   | { type: 'update'; id: string; cursor: string; items: LiveItem[] }
   | { type: 'error'; id?: string; code: string; detail: string }
+  | ({ type: 'status' } & LiveStatus)
+
+export type LiveStatus =
+  | { flowing: true }
+  /** sinceMs: when the last record was appended. detail: why it stands, as a part of a sentence. */
+  | { flowing: false; sinceMs: number; detail: string }
 
 export type ReadingItem = { device: string; metric: string } & LatestValue
 export type RollupItem = { device: string; metric: string; resolution: '10s' | '1m' } & Rollup

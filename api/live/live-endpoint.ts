@@ -16,6 +16,7 @@ export class LiveEndpoint implements SessionOwner {
   readonly #options: LiveEndpointOptions
   readonly #sessions = new Set<LiveSession>()
   readonly #recheck: NodeJS.Timeout
+  readonly #unwatch: () => void
   #draining = false
   #subscriptions = 0
 
@@ -25,6 +26,9 @@ export class LiveEndpoint implements SessionOwner {
       for (const session of this.#sessions) void session.recheck()
     }, RECHECK_MS)
     this.#recheck.unref()
+    this.#unwatch = options.flow.watch((status) => {
+      for (const session of this.#sessions) session.status(status)
+    })
   }
 
   route(): SocketRoute {
@@ -47,6 +51,7 @@ export class LiveEndpoint implements SessionOwner {
   drain(): void {
     this.#draining = true
     clearInterval(this.#recheck)
+    this.#unwatch()
     for (const session of this.#sessions) session.close(CLOSE.goingAway, 'shutting down')
     this.#options.hub.stop()
   }

@@ -20,12 +20,15 @@ import { clampMs, type Telemetry, timeRefusal } from '../../schemas/telemetry.ts
 import { ROLLUPS, TELEMETRY } from '../../schemas/topics.ts'
 import type { WindowUpdate } from '../../schemas/window-update.ts'
 import { type FeedStream, readingItem, rollupItem } from './feed-item.ts'
+import type { LiveFlow } from './live-flow.ts'
 import type { LiveHub } from './live-hub.ts'
 import type { Value } from '../contract/resources.ts'
 
 const LOOK_BACK_MS = 60_000
 /** How long an unknown schema id is not asked about again. */
 const UNKNOWN_MS = 30_000
+/** How often the feed looks whether anything came. */
+export const FLOW_CHECK_MS = 1_000
 
 export type LiveFeedOptions = Readonly<{
   log: Log
@@ -33,6 +36,7 @@ export type LiveFeedOptions = Readonly<{
   telemetry: AvroDecoder<Telemetry>
   rollups: AvroDecoder<WindowUpdate>
   hub: LiveHub
+  flow: LiveFlow
   /** How old a sample may be when it is appended and still be counted. */
   acceptedAgeMs: number
   metrics: Metrics
@@ -57,6 +61,7 @@ export class LiveFeed implements Service {
   readonly #next = new Map<string, Map<number, number>>()
   readonly #unknownUntilMs = new Map<number, number>()
   #assigned = false
+  #checks: NodeJS.Timeout | undefined
 
   constructor(options: LiveFeedOptions) {
     this.#options = options
@@ -75,17 +80,29 @@ export class LiveFeed implements Service {
     this.failure = this.#consumer.failure
   }
 
-  start(): Promise<void> {
-    return this.#consumer.start()
+  async start(): Promise<void> {
+    this.#checkFlow()
+    this.#checks = setInterval(() => this.#checkFlow(), FLOW_CHECK_MS).unref()
+    await this.#consumer.start()
   }
 
   async drain(deadlineMs: number): Promise<void> {
+    clearInterval(this.#checks)
     await this.#consumer.drain(deadlineMs)
     await this.#admin.close()
   }
 
   notReady(): string | undefined {
-    return this.#assigned ? undefined : 'the live topics are not being read yet'
+    if (!this.#assigned) return 'the live topics are not being read yet'
+    const { status } = this.#options.flow
+    if (status.flowing) return undefined
+    const since = new Date(status.sinceMs).toISOString()
+    return `live data has stood still since ${since}: ${status.detail}`
+  }
+
+  #checkFlow(): void {
+    const { flow, clock } = this.#options
+    flow.check({ monotonicMs: clock.monotonicMs(), nowMs: clock.nowMs() })
   }
 
   /** After a rebalance where it was; otherwise a minute back, by the log's own times. */
@@ -115,16 +132,23 @@ export class LiveFeed implements Service {
   async #read<T>(batch: LogBatch, reading: Reading<T>): Promise<void> {
     const { topic, partition } = batch
     let next = this.#nextOf(topic).get(partition) ?? batch.firstOffset
+    let appendedAtMs: number | undefined
     const counts = { good: 0, bad: 0 }
     for (let more = true; more;) {
       let unknownId: number | undefined
       batch.forEach((record) => {
         if (record.offset < next || unknownId !== undefined) return
         unknownId = this.#one(record, reading, counts)
-        if (unknownId === undefined) next = record.offset + 1
+        if (unknownId !== undefined) return
+        next = record.offset + 1
+        appendedAtMs = record.timestampMs
       })
       more = unknownId !== undefined
       if (unknownId !== undefined) await this.#learn(reading.decoder, unknownId)
+    }
+    // The rollups say nothing here: while no window changes, there are none.
+    if (appendedAtMs !== undefined && reading.stream === 'readings') {
+      this.#options.flow.heard(appendedAtMs)
     }
     this.#count(reading.stream, counts)
     this.#advance(topic, partition, Math.max(next, batch.lastOffset + 1))

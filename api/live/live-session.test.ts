@@ -10,6 +10,7 @@ import { TelemetryReader } from '../readings/telemetry-reader.ts'
 import { silentLogger } from '../testing/api-fixture.ts'
 import { HistoryLoader } from './history-loader.ts'
 import { LatestValues } from './latest-values.ts'
+import { LiveFlow } from './live-flow.ts'
 import { LiveHub } from './live-hub.ts'
 import { LiveSession } from './live-session.ts'
 import { RecentWindows } from './recent-windows.ts'
@@ -29,10 +30,13 @@ class PaperSocket implements ServerSocket {
   }
 }
 
+const flowOf = (): LiveFlow => new LiveFlow({ silenceMs: 15_000, checkEveryMs: 1_000 })
+
 function sessionOn(
   socket: ServerSocket,
   owners: Map<string, string>,
   nowMs: () => number,
+  flow = flowOf(),
 ): LiveSession {
   const clock = { nowMs: systemClock.nowMs, monotonicMs: nowMs }
   const metrics = new Metrics({ role: 'api', processMetrics: false })
@@ -51,6 +55,7 @@ function sessionOn(
   }
   const parts = {
     hub: new LiveHub({ latest, windows, metrics, clock, snapshotItemsMax: 10 }),
+    flow,
     history: new HistoryLoader({ latest, telemetry, clock, logger: silentLogger }),
     authenticator: new Authenticator(keys, clock),
     metrics,
@@ -96,4 +101,22 @@ it('a socket that asks without end and reads nothing is closed', async () => {
   socket.bufferedBytes = LIMITS.liveSocketBytesMax * 5
   session.message('{"type":"unsubscribe","id":"x"}')
   assert.equal(socket.closedWith, 1008)
+})
+
+it('whoever says hello while the feed stands still is told so, and when it moves again', async () => {
+  const flow = flowOf()
+  for (let ms = 0; ms <= 15_000; ms += 1_000) flow.check({ monotonicMs: ms, nowMs: 100_000 + ms })
+  const socket = new PaperSocket()
+  const session = sessionOn(socket, new Map([['key', 'acme']]), () => 0, flow)
+  flow.watch((status) => session.status(status))
+  session.status(flow.status)
+  assert.deepEqual(socket.sent, [], 'nothing before hello')
+  session.message('{"type":"hello","key":"key"}')
+  await settled()
+  flow.heard(200_000)
+  const [hello, standing, moving] = socket.sent.map((text): unknown => JSON.parse(text))
+  assert.deepEqual(hello, { type: 'hello' })
+  const detail = 'nothing comes from the log: Kafka or the pipeline is down'
+  assert.deepEqual(standing, { type: 'status', flowing: false, sinceMs: 100_000, detail })
+  assert.deepEqual(moving, { type: 'status', flowing: true })
 })

@@ -11,16 +11,18 @@ import type { Logger } from '../../platform/observe/logger.ts'
 import type { Metrics } from '../../platform/observe/metrics.ts'
 import type { ServerSocket, SocketHandler } from '../../platform/http/http-exchange.ts'
 import type { FailureCode } from '../../platform/failure-codes.ts'
-import type { ServerMessage } from '../contract/live.ts'
+import type { LiveStatus, ServerMessage } from '../contract/live.ts'
 import { LIMITS } from '../limits.ts'
 import type { Authenticator } from '../authenticator.ts'
 import { type CheckedMessage, MessageRefusal, parseClientMessage } from './client-message.ts'
 import type { HistoryLoader } from './history-loader.ts'
+import type { LiveFlow } from './live-flow.ts'
 import type { LiveHub, Reader } from './live-hub.ts'
 import { type Frame, type Interest, Subscription } from './subscription.ts'
 
 export type LiveSessionParts = Readonly<{
   hub: LiveHub
+  flow: LiveFlow
   history: HistoryLoader
   authenticator: Authenticator
   metrics: Metrics
@@ -118,6 +120,11 @@ export class LiveSession implements Reader, SocketHandler {
     }
   }
 
+  /** Tells the client whether the feed moves. */
+  status(status: LiveStatus): void {
+    if (this.#state === 'open') this.#send({ type: 'status', ...status })
+  }
+
   /** Ends the session if its key is no longer anybody's. A store that is down changes nothing. */
   async recheck(): Promise<void> {
     if (this.#state !== 'open') return
@@ -164,6 +171,8 @@ export class LiveSession implements Reader, SocketHandler {
     this.#tenant = tenant
     this.#key = key
     this.#send({ type: 'hello' })
+    const { status } = this.#parts.flow
+    if (!status.flowing) this.status(status)
   }
 
   #subscribe(interest: Interest): void {

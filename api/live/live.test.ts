@@ -401,3 +401,25 @@ describe('reconnecting', () => {
     await Promise.all([witness.close(), back.close()])
   })
 })
+
+describe('a log that falls silent', () => {
+  it('is told to every open socket and to who comes meanwhile, and so is its end', async () => {
+    const [first, second] = [await open(), await open()]
+    // The silence is played: checks as if time passed, and nothing can come between them.
+    for (let ms = 0; live.flow.status.flowing; ms += 1_000) {
+      live.flow.check({ monotonicMs: 1e9 + ms, nowMs: systemClock.nowMs() })
+    }
+    const told = await second.next('status')
+    assert.ok(!told.flowing && told.sinceMs <= systemClock.nowMs() && told.detail !== '')
+    assert.deepEqual(await first.next('status'), told)
+    const late = await open()
+    assert.deepEqual(await late.next('status'), told)
+    assert.match(live.feed.notReady() ?? '', /stood still since .*Kafka or the pipeline is down/)
+    await live.say({ device: 'ends-silence', at: systemClock.nowMs(), value: 1 })
+    for (const each of [first, second, late]) {
+      assert.deepEqual(await each.next('status'), { type: 'status', flowing: true })
+      await each.close()
+    }
+    assert.equal(live.feed.notReady(), undefined)
+  })
+})

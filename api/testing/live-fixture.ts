@@ -16,12 +16,15 @@ import type { ApiParts } from '../api-parts.ts'
 import { LIMITS } from '../limits.ts'
 import { HistoryLoader } from '../live/history-loader.ts'
 import { LiveEndpoint } from '../live/live-endpoint.ts'
-import { LiveFeed } from '../live/live-feed.ts'
+import { FLOW_CHECK_MS, LiveFeed } from '../live/live-feed.ts'
+import { LiveFlow } from '../live/live-flow.ts'
 import { LiveHub } from '../live/live-hub.ts'
 import { RecentWindows } from '../live/recent-windows.ts'
 import { type ApiDatabases, silentLogger, startServer } from './api-fixture.ts'
 
 const PARTITIONS = 3
+/** Nobody ticks here: a test is not to be told of that unless it asks. */
+const SILENCE_MS = 3_600_000
 
 export type LiveAddresses = Readonly<{
   kafka: Readonly<{ brokers: readonly string[] }>
@@ -34,6 +37,8 @@ export type Said = Readonly<{ device: string; at: number; value: number }>
 export type LiveApi = Readonly<{
   server: HttpServer
   feed: LiveFeed
+  /** Its own clock may be played by a test: nothing comes here unless the test says it. */
+  flow: LiveFlow
   metrics: Metrics
   /** Appends one number of one device, by default of tenant acme, received now; `more` overrides parts of the record. */
   say(said: Said, more?: Partial<Telemetry>): Promise<void>
@@ -62,9 +67,11 @@ export async function openLive(
     clock: systemClock,
     snapshotItemsMax,
   })
-  const feed = openFeed({ log, namespace, codecs, hub, metrics })
+  const flow = new LiveFlow({ silenceMs: SILENCE_MS, checkEveryMs: FLOW_CHECK_MS })
+  const feed = openFeed({ log, namespace, codecs, hub, flow, metrics })
   const endpoint = new LiveEndpoint({
     hub,
+    flow,
     history: new HistoryLoader({ ...parts, logger: silentLogger }),
     authenticator: databases.authenticator,
     metrics,
@@ -79,7 +86,7 @@ export async function openLive(
     telemetry: codecs.encoder(TELEMETRY),
     rollups: codecs.encoder(ROLLUPS),
   }
-  return { server, feed, metrics, ...speakers(writer, namespace, encoders), close }
+  return { server, feed, flow, metrics, ...speakers(writer, namespace, encoders), close }
 
   async function close(): Promise<void> {
     await server.drain(1_000)
@@ -111,10 +118,11 @@ type FeedParts = Readonly<{
   namespace: string
   codecs: TopicCodecs
   hub: LiveHub
+  flow: LiveFlow
   metrics: Metrics
 }>
 
-function openFeed({ log, namespace, codecs, hub, metrics }: FeedParts): LiveFeed {
+function openFeed({ log, namespace, codecs, hub, flow, metrics }: FeedParts): LiveFeed {
   return new LiveFeed({
     log,
     topicPrefix: namespace,
@@ -122,6 +130,7 @@ function openFeed({ log, namespace, codecs, hub, metrics }: FeedParts): LiveFeed
     rollups: codecs.decoder(ROLLUPS),
     acceptedAgeMs: 391 * DAY_MS,
     hub,
+    flow,
     metrics,
     logger: silentLogger,
     clock: systemClock,
