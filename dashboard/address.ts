@@ -23,6 +23,14 @@ export const FLEET: FleetRoute = { page: 'fleet', query: '', cursor: '', silentF
 /** Short enough that whoever opens a device for the first time sees it move. */
 export const DEFAULT_SPAN: SpanName = '15m'
 
+/** A device as it is first looked at. */
+export const deviceRoute = (device: string): DeviceRoute => ({
+  page: 'device',
+  device,
+  metric: '',
+  view: { kind: 'follow', span: DEFAULT_SPAN },
+})
+
 export function parseRoute(hash: string): Route {
   const [path, search] = splitOnce(hash.replace(/^#/, ''), '?')
   const params = new URLSearchParams(search)

@@ -5,8 +5,9 @@
  */
 import uPlot from 'uplot'
 import { useEffect, useRef } from 'preact/hooks'
+import { nowMs } from '../clock.ts'
 import { scaleWords, tickWords } from '../say/words.ts'
-import { panned, type Range, zoomed } from '../series/span.ts'
+import { panned, type Range, zoomAnchorMs, zoomed } from '../series/span.ts'
 import { cssColour, onThemeChange } from '../shell/theme.ts'
 import { type Columns, lonelyIndices } from './chart-columns.ts'
 import { listenForGestures } from './gestures.ts'
@@ -81,11 +82,11 @@ export function TimeChart(props: ChartProps) {
 
 function rangeAfterKey(key: string, range: Range): Range | undefined {
   const lengthMs = range.toMs - range.fromMs
-  const middleMs = range.fromMs + lengthMs / 2
+  const anchorMs = zoomAnchorMs(range, nowMs())
   if (key === 'ArrowLeft') return panned(range, -lengthMs * PAN_STEP)
   if (key === 'ArrowRight') return panned(range, lengthMs * PAN_STEP)
-  if (key === '+' || key === '=') return zoomed(range, ZOOM_STEP, middleMs)
-  if (key === '-') return zoomed(range, 1 / ZOOM_STEP, middleMs)
+  if (key === '+' || key === '=') return zoomed(range, ZOOM_STEP, anchorMs)
+  if (key === '-') return zoomed(range, 1 / ZOOM_STEP, anchorMs)
   return undefined
 }
 

@@ -3,12 +3,13 @@ import { useMemo, useState } from 'preact/hooks'
 import type { LatestValue } from '../../api/contract/resources.ts'
 import { DEFAULT_SPAN, type DeviceRoute } from '../address.ts'
 import type { ApiClient } from '../api-client.ts'
+import { nowMs } from '../clock.ts'
 import { columnsOf } from '../chart/chart-columns.ts'
 import { TimeChart } from '../chart/time-chart.tsx'
-import type { LiveFeed } from '../live/live-feed.ts'
+import { type FeedState, type LiveFeed, toldUntilMs } from '../live/live-feed.ts'
 import { ProblemNotice } from '../say/problem-notice.tsx'
-import { lengthWords, rangeWords, utcWords } from '../say/words.ts'
-import { gapsOf } from '../series/gaps.ts'
+import { gapWords, lengthWords, rangeWords, utcWords } from '../say/words.ts'
+import { gapsOf, gapsWithin } from '../series/gaps.ts'
 import type { Shown } from '../series/chart-series.ts'
 import {
   grainFor,
@@ -17,6 +18,7 @@ import {
   type Range,
   SPANS,
   type SpanName,
+  zoomAnchorMs,
   zoomed,
 } from '../series/span.ts'
 import { useFeedState } from '../shell/feed-state.tsx'
@@ -40,7 +42,7 @@ export function ChartPanel({ route, go, api, feed, latest }: PanelProps) {
   const range = useShownRange({ api, device, metric, view })
   const grain = grainFor(range.toMs - range.fromMs)
   const [shown, retry] = useChartSeries({ api, feed, device, metric, range, grain })
-  const connected = useFeedState(feed).kind === 'live'
+  const feedState = useFeedState(feed)
   const follow = (span: SpanName) => go({ ...route, view: { kind: 'follow', span } })
   const look = ({ fromMs, toMs }: Range) =>
     go({ ...route, view: { kind: 'fixed', fromMs, toMs, span: view.span } }, 'replace')
@@ -66,7 +68,7 @@ export function ChartPanel({ route, go, api, feed, latest }: PanelProps) {
             Back to live
           </button>
         ) : (
-          <span class="following">{connected ? 'Following live' : 'Waiting'}</span>
+          <FollowingWord state={feedState} />
         )}
       </div>
       {shown.trouble === undefined || shown.points.length > 0 ? null : (
@@ -75,6 +77,7 @@ export function ChartPanel({ route, go, api, feed, latest }: PanelProps) {
       <ChartBody
         shown={shown}
         range={range}
+        toldUntilMs={toldUntilMs(feedState)}
         route={route}
         latest={latest}
         onRange={look}
@@ -87,19 +90,22 @@ export function ChartPanel({ route, go, api, feed, latest }: PanelProps) {
 type BodyProps = {
   shown: Shown
   range: Range
+  toldUntilMs: number | undefined
   route: DeviceRoute
   latest: LatestValue | undefined
   onRange: (range: Range) => void
   onReset: () => void
 }
 
-function ChartBody({ shown, range, route, latest, onRange, onReset }: BodyProps) {
+function ChartBody({ shown, range, toldUntilMs, route, latest, onRange, onReset }: BodyProps) {
   const [hoverMs, setHoverMs] = useState<number>()
   const { points, grain } = shown
-  const untilMs = route.view.kind === 'follow' ? range.toMs : (points.at(-1)?.start ?? 0)
+  const untilMs =
+    route.view.kind === 'follow'
+      ? Math.min(range.toMs, toldUntilMs ?? Infinity)
+      : (points.at(-1)?.start ?? 0)
   const gaps = useMemo(() => gapsOf(points, grain, untilMs), [points, grain, untilMs])
   const columns = useMemo(() => columnsOf(points, grain, gaps), [points, grain, gaps])
-  const seen = gaps.filter(({ fromMs, toMs }) => toMs > range.fromMs && fromMs < range.toMs)
   const visible = points.filter(
     ({ start }) => start + grainWidthMs(grain) > range.fromMs && start < range.toMs,
   )
@@ -108,7 +114,7 @@ function ChartBody({ shown, range, route, latest, onRange, onReset }: BodyProps)
     <>
       <Readout
         points={visible}
-        gaps={seen}
+        gaps={gaps}
         grain={grain}
         boolean={kind === 'boolean'}
         atMs={hoverMs}
@@ -127,7 +133,13 @@ function ChartBody({ shown, range, route, latest, onRange, onReset }: BodyProps)
           onHover={setHoverMs}
         />
       )}
-      <ChartFoot shown={shown} visible={visible.length} gaps={seen} range={range} latest={latest} />
+      <ChartFoot
+        shown={shown}
+        visible={visible.length}
+        gaps={gapsWithin(gaps, range)}
+        range={range}
+        latest={latest}
+      />
     </>
   )
 }
@@ -141,7 +153,10 @@ type FootProps = {
 }
 
 function ChartFoot({ shown, visible, gaps, range, latest }: FootProps) {
-  const missingMs = gaps.reduce((sum, { fromMs, toMs }) => sum + toMs - fromMs, 0)
+  const missing = gapWords(
+    visible,
+    gaps.map(({ fromMs, toMs }) => toMs - fromMs),
+  )
   const behindMs = behind(shown, range, latest)
   return (
     <p class="chart-foot" role="group" aria-label="About this chart">
@@ -151,11 +166,7 @@ function ChartFoot({ shown, visible, gaps, range, latest }: FootProps) {
       <span>
         {visible} × {grainWords(shown.grain)}
       </span>
-      <span>
-        {gaps.length === 0
-          ? 'no gaps'
-          : `${gaps.length} ${gaps.length === 1 ? 'gap' : 'gaps'}, ${lengthWords(missingMs)} missing`}
-      </span>
+      {missing === '' ? null : <span>{missing}</span>}
       {shown.corrected === 0 ? null : <span>{shown.corrected} corrected while you watched</span>}
       {behindMs === 0 ? null : (
         <span class="warn">rollups are {lengthWords(behindMs)} behind the readings</span>
@@ -175,6 +186,12 @@ function behind({ points, grain }: Shown, range: Range, latest: LatestValue | un
   if (latest.at > range.toMs) return 0
   const lateMs = latest.at - (newest.start + grainWidthMs(grain))
   return lateMs > 15_000 ? lateMs : 0
+}
+
+function FollowingWord({ state }: { state: FeedState }) {
+  if (state.kind === 'live') return <span class="following">Following live</span>
+  const word = state.kind === 'still' ? 'Live stands still' : 'Waiting'
+  return <span class="following following-not">{word}</span>
 }
 
 function SpanPicker({
@@ -217,7 +234,7 @@ function ZoomButton({
 }
 
 const scaled = (range: Range, factor: number): Range =>
-  zoomed(range, factor, (range.fromMs + range.toMs) / 2)
+  zoomed(range, factor, zoomAnchorMs(range, nowMs()))
 
 function neighbour(span: SpanName, step: number): SpanName {
   const at = SPANS.findIndex(({ name }) => name === span) + step

@@ -11,9 +11,9 @@ import { publishCommand } from '../say/first-commands.ts'
 import { Age } from '../say/moment.tsx'
 import { ProblemNotice, type Trouble } from '../say/problem-notice.tsx'
 import { PulseMark } from '../say/pulse-mark.tsx'
-import { pulseOf } from '../say/words.ts'
+import { shownPulse } from '../say/words.ts'
 import { useNow } from '../shell/clock-tick.ts'
-import { useReconnects } from '../shell/feed-state.tsx'
+import { useReconnects, useToldUntil } from '../shell/feed-state.tsx'
 import type { Go } from '../shell/navigation.ts'
 import { useAbout } from '../shell/use-about.ts'
 import { ChartPanel } from './chart-panel.tsx'
@@ -62,6 +62,7 @@ export function DevicePage({ route, go, api, feed }: PageProps) {
   return (
     <>
       <DeviceHead
+        feed={feed}
         id={route.device}
         device={found.kind === 'ready' ? found.device : undefined}
         at={heardAt(values)}
@@ -75,10 +76,16 @@ export function DevicePage({ route, go, api, feed }: PageProps) {
   )
 }
 
-type HeadProps = { id: string; device: Device | undefined; at: number | undefined }
+type HeadProps = {
+  feed: LiveFeed
+  id: string
+  device: Device | undefined
+  at: number | undefined
+}
 
-function DeviceHead({ id, device, at }: HeadProps) {
+function DeviceHead({ feed, id, device, at }: HeadProps) {
   const now = useNow(1000)
+  const toldUntilMs = useToldUntil(feed)
   const name = device === undefined || device.name === '' ? id : device.name
   return (
     <div class="page-head">
@@ -88,7 +95,7 @@ function DeviceHead({ id, device, at }: HeadProps) {
       {name === id ? null : <bdi class="muted id">{id}</bdi>}
       {device === undefined ? null : <span class="tag">{device.state}</span>}
       <span class="head-pulse">
-        <PulseMark pulse={pulseOf(at === undefined ? undefined : now - at)} />{' '}
+        <PulseMark pulse={shownPulse(at, now, toldUntilMs)} />{' '}
         {at === undefined ? null : <Age at={at} now={now} />}
       </span>
     </div>

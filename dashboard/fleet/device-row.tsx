@@ -1,24 +1,29 @@
 /** One device in the fleet: who, what it last said, and how long ago. */
 import type { Device } from '../../api/contract/resources.ts'
-import { DEFAULT_SPAN, formatRoute } from '../address.ts'
+import { deviceRoute, formatRoute } from '../address.ts'
 import { heardAt, type ValuesByMetric } from '../live/latest-values.ts'
 import { Age } from '../say/moment.tsx'
 import { PulseMark } from '../say/pulse-mark.tsx'
 import { ValueText } from '../say/value-text.tsx'
-import { pulseOf } from '../say/words.ts'
+import { shownPulse } from '../say/words.ts'
 
 const METRICS_SHOWN = 5
 
-type RowProps = { device: Device; values: ValuesByMetric | undefined; now: number }
+type RowProps = {
+  device: Device
+  values: ValuesByMetric | undefined
+  now: number
+  toldUntilMs: number | undefined
+}
 
-export function DeviceRow({ device, values, now }: RowProps) {
+export function DeviceRow({ device, values, now, toldUntilMs }: RowProps) {
   const at = heardAt(values)
   const metrics = Object.entries(values ?? {}).sort(([a], [b]) => (a < b ? -1 : 1))
   const hidden = metrics.length - METRICS_SHOWN
   return (
     <tr>
       <th scope="row">
-        <a class="device-link" href={deviceAddress(device.id)} title={device.id}>
+        <a class="device-link" href={formatRoute(deviceRoute(device.id))} title={device.id}>
           <bdi>{device.name === '' ? device.id : device.name}</bdi>
         </a>
         {device.state === 'active' ? null : <span class="tag">{device.state}</span>}
@@ -41,12 +46,9 @@ export function DeviceRow({ device, values, now }: RowProps) {
         </div>
       </td>
       <td class="heard">
-        <PulseMark pulse={pulseOf(at === undefined ? undefined : now - at)} />{' '}
+        <PulseMark pulse={shownPulse(at, now, toldUntilMs)} />{' '}
         <span class="age">{at === undefined ? null : <Age at={at} now={now} />}</span>
       </td>
     </tr>
   )
 }
-
-const deviceAddress = (device: string): string =>
-  formatRoute({ page: 'device', device, metric: '', view: { kind: 'follow', span: DEFAULT_SPAN } })

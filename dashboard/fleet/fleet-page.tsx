@@ -1,7 +1,7 @@
 /** The fleet: every device with its last values, searched and paged by the server. */
 import { useEffect, useMemo, useState } from 'preact/hooks'
 import type { DeviceList } from '../../api/contract/resources.ts'
-import { FLEET, type FleetRoute } from '../address.ts'
+import { deviceRoute, FLEET, type FleetRoute } from '../address.ts'
 import type { ApiClient } from '../api-client.ts'
 import { readingsOf } from '../live/latest-values.ts'
 import type { LiveFeed } from '../live/live-feed.ts'
@@ -12,7 +12,7 @@ import { csvOf, csvTime } from '../say/csv.ts'
 import { createDeviceCommand, publishCommand } from '../say/first-commands.ts'
 import { ProblemNotice } from '../say/problem-notice.tsx'
 import { useNow } from '../shell/clock-tick.ts'
-import { useReconnects } from '../shell/feed-state.tsx'
+import { useReconnects, useToldUntil } from '../shell/feed-state.tsx'
 import type { Go } from '../shell/navigation.ts'
 import { useAbout } from '../shell/use-about.ts'
 import { DeviceRow } from './device-row.tsx'
@@ -27,7 +27,8 @@ type FleetProps = { route: FleetRoute; go: Go; api: ApiClient; feed: LiveFeed }
 export function FleetPage({ route, go, api, feed }: FleetProps) {
   const reconnects = useReconnects(feed)
   const [listing, retry] = useListing(api, route, reconnects)
-  const survey = useSurvey(api, route.query, reconnects)
+  const toldUntilMs = useToldUntil(feed)
+  const survey = useSurvey(api, { query: route.query, reconnects, toldUntilMs })
   const list = listing.kind === 'ready' ? listing.list : undefined
   const [rows, more] = useRows(list, route.silentFirst ? survey : undefined)
   const store = useLatest(feed, rows?.map(({ id }) => id) ?? [])
@@ -49,6 +50,8 @@ export function FleetPage({ route, go, api, feed }: FleetProps) {
         <SearchField
           query={route.query}
           onQuery={(query) => go({ ...route, query, cursor: '' }, 'replace')}
+          onEnter={(query) => onlyHit(api, query)}
+          onFound={(device) => go(deviceRoute(device))}
         />
         <CopyButton label="Copy as CSV" text={() => fleetCsv(rows, store)} />
       </div>
@@ -61,10 +64,11 @@ export function FleetPage({ route, go, api, feed }: FleetProps) {
         <>
           <FleetCounts
             survey={survey}
+            flowing={toldUntilMs === undefined}
             silentFirst={route.silentFirst}
             onToggle={() => go({ ...route, cursor: '', silentFirst: !route.silentFirst })}
           />
-          <Devices rows={rows} store={store} />
+          <Devices rows={rows} store={store} toldUntilMs={toldUntilMs} />
           {route.silentFirst ? (
             <More onMore={more} />
           ) : (
@@ -74,6 +78,13 @@ export function FleetPage({ route, go, api, feed }: FleetProps) {
       )}
     </>
   )
+}
+
+/** The id of the device that a search finds, where it finds exactly one. */
+async function onlyHit(api: ApiClient, query: string): Promise<string | undefined> {
+  const answer = await api.devices({ query, cursor: '', limit: 2 })
+  const items = answer.kind === 'ok' ? answer.value.items : []
+  return items.length === 1 ? items[0]?.id : undefined
 }
 
 type Rows = readonly ListedDevice[] | undefined
@@ -90,7 +101,13 @@ function useRows(list: DeviceList | undefined, survey: Survey | undefined) {
   return [rows, more] as const
 }
 
-function Devices({ rows, store }: { rows: readonly ListedDevice[]; store: LatestStore }) {
+type DevicesProps = {
+  rows: readonly ListedDevice[]
+  store: LatestStore
+  toldUntilMs: number | undefined
+}
+
+function Devices({ rows, store, toldUntilMs }: DevicesProps) {
   const now = useNow(1000)
   return (
     <div class="panel">
@@ -110,6 +127,7 @@ function Devices({ rows, store }: { rows: readonly ListedDevice[]; store: Latest
               device={device}
               values={store.latest.get(device.id)}
               now={now}
+              toldUntilMs={toldUntilMs}
             />
           ))}
         </tbody>

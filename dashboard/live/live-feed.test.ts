@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
+import type { ServerMessage } from '../../api/contract/live.ts'
 import { connectTo, type FeedServer, startFeedServer } from '../testing/feed-server.ts'
-import { type FeedEvent, type FeedState, LiveFeed, type LiveFeedOptions } from './live-feed.ts'
+import {
+  type FeedEvent,
+  type FeedState,
+  LiveFeed,
+  type LiveFeedOptions,
+  toldUntilMs,
+} from './live-feed.ts'
 
 /** A wait for something that never comes is a failed test, not a stuck one. */
 const LIMIT = { timeout: 20_000 }
@@ -151,4 +158,55 @@ test('an ended subscription hears nothing and the server is told', LIMIT, async 
   server.say({ type: 'update', id, cursor: '1', items: [READING] })
   await next('snapshot')
   assert.ok(events <= before + 1)
+})
+
+const STANDING = { flowing: false, sinceMs: 500, detail: 'nothing comes' } as const
+
+test(
+  'a feed that stands still is said as that, answers as before, and is live again by itself',
+  LIMIT,
+  async (context) => {
+    const { server, feed } = await start(context)
+    const kinds: string[] = []
+    feed.watch(({ kind }) => kinds.push(kind))
+    feed.start()
+    await becomes(feed, 'live')
+    server.say({ type: 'status', ...STANDING })
+    await becomes(feed, 'still')
+    assert.deepEqual(feed.state, { kind: 'still', sinceMs: 500, detail: 'nothing comes' })
+    server.snapshot = () => [READING]
+    const next = listen(feed)
+    await subscribed(server)
+    assert.deepEqual(await next('snapshot'), { kind: 'snapshot', items: [READING] })
+    server.say({ type: 'status', flowing: true })
+    await becomes(feed, 'live')
+    assert.deepEqual(kinds, ['connecting', 'live', 'still', 'live'])
+  },
+)
+
+test('a feed that stands still can be lost like any other', LIMIT, async (context) => {
+  const { server, feed } = await start(context)
+  feed.start()
+  await becomes(feed, 'live')
+  server.say({ type: 'status', ...STANDING })
+  await becomes(feed, 'still')
+  server.cut()
+  await becomes(feed, 'waiting')
+  assert.equal(toldUntilMs(feed.state), 500, 'what is on screen is not younger for it')
+  feed.retryNow()
+  await becomes(feed, 'live')
+  assert.equal(toldUntilMs(feed.state), undefined)
+})
+
+test('a message of a type that is not known yet changes nothing', LIMIT, async (context) => {
+  const { server, feed } = await start(context)
+  const next = listen(feed)
+  feed.start()
+  await next('snapshot')
+  // A later api may say more than this contract knows.
+  server.say({ type: 'weather', id: '1', items: 7 } as unknown as ServerMessage)
+  const id = await subscribed(server)
+  server.say({ type: 'update', id, cursor: '1', items: [READING] })
+  assert.equal((await next('update')).kind, 'update')
+  assert.equal(feed.state.kind, 'live')
 })

@@ -3,18 +3,34 @@
  * subscription across reconnects, and tells its listeners when a snapshot arrives: what happened
  * while nobody listened is not in it, so a listener that draws history fetches the span again.
  *
- *   connecting ──hello──▶ live ──lost──▶ waiting ──time──▶ connecting
- *        └──refused (the key)──▶ refused              any ──close()──▶ closed
+ *   connecting ──hello──▶ live ◀──status──▶ still
+ *        │                  └──────lost──────┴──▶ waiting ──time──▶ connecting
+ *        └──refused (the key)──▶ refused                any ──close()──▶ closed
+ *
+ * `still`: the connection is good and every question is answered, but nothing new can come.
  */
-import type { ClientMessage, LiveItem, LiveStream, ServerMessage } from '../../api/contract/live.ts'
+import type {
+  ClientMessage,
+  LiveItem,
+  LiveStatus,
+  LiveStream,
+  ServerMessage,
+} from '../../api/contract/live.ts'
 import { backoffMs } from './backoff.ts'
 
 export type FeedState =
   | { kind: 'connecting'; lostAtMs: number | undefined }
   | { kind: 'live' }
+  | { kind: 'still'; sinceMs: number; detail: string }
   | { kind: 'waiting'; lostAtMs: number; retryAtMs: number }
   | { kind: 'refused'; code: string; detail: string }
   | { kind: 'closed' }
+
+/** Up to when this client was told what happens, where that has ended; else undefined. */
+export function toldUntilMs(state: FeedState): number | undefined {
+  if (state.kind === 'still') return state.sinceMs
+  return state.kind === 'waiting' || state.kind === 'connecting' ? state.lostAtMs : undefined
+}
 
 export type Interest = Readonly<{
   stream: LiveStream
@@ -69,6 +85,10 @@ export class LiveFeed {
     return this.#state
   }
 
+  get #isOpen(): boolean {
+    return this.#state.kind === 'live' || this.#state.kind === 'still'
+  }
+
   start(): void {
     if (this.#socket === undefined) this.#connect(undefined)
   }
@@ -80,7 +100,7 @@ export class LiveFeed {
 
   /** For when the browser knows better: the network went away. */
   lost(): void {
-    if (this.#state.kind === 'live' || this.#state.kind === 'connecting') this.#onLost()
+    if (this.#isOpen || this.#state.kind === 'connecting') this.#onLost()
   }
 
   close(): void {
@@ -97,10 +117,10 @@ export class LiveFeed {
   subscribe(interest: Interest, listener: FeedListener): () => void {
     const subscription = { interest, listener, id: '' }
     this.#subscriptions.add(subscription)
-    if (this.#state.kind === 'live') this.#ask(subscription)
+    if (this.#isOpen) this.#ask(subscription)
     return () => {
       this.#subscriptions.delete(subscription)
-      if (this.#state.kind === 'live') this.#send({ type: 'unsubscribe', id: subscription.id })
+      if (this.#isOpen) this.#send({ type: 'unsubscribe', id: subscription.id })
     }
   }
 
@@ -126,13 +146,21 @@ export class LiveFeed {
       this.#attempt = 0
       this.#become({ kind: 'live' })
       for (const subscription of this.#subscriptions) this.#ask(subscription)
+    } else if (message.type === 'status') {
+      this.#onStatus(message)
     } else {
       this.#onMessage(message)
     }
-    if (this.#state.kind === 'live') this.#expectLife()
+    if (this.#isOpen) this.#expectLife()
   }
 
-  #onMessage(message: Exclude<ServerMessage, { type: 'hello' }>): void {
+  #onStatus(status: LiveStatus): void {
+    if (!this.#isOpen) return
+    if (status.flowing) this.#become({ kind: 'live' })
+    else this.#become({ kind: 'still', sinceMs: status.sinceMs, detail: status.detail })
+  }
+
+  #onMessage(message: Exclude<ServerMessage, { type: 'hello' | 'status' }>): void {
     if (message.type === 'error' && message.id === undefined) {
       if (this.#state.kind !== 'connecting') return
       this.#drop()
@@ -143,7 +171,7 @@ export class LiveFeed {
       if (id !== message.id) continue
       if (message.type === 'error') {
         listener({ kind: 'refused', code: message.code, detail: message.detail })
-      } else {
+      } else if (message.type === 'snapshot' || message.type === 'update') {
         listener({ kind: message.type, items: message.items })
       }
     }
@@ -151,7 +179,7 @@ export class LiveFeed {
 
   #onLost(): void {
     const nowMs = this.#options.nowMs()
-    const lostAtMs = this.#state.kind === 'connecting' ? (this.#state.lostAtMs ?? nowMs) : nowMs
+    const lostAtMs = toldUntilMs(this.#state) ?? nowMs
     this.#drop()
     const waitMs = backoffMs(this.#attempt++, this.#options.chance())
     this.#become({ kind: 'waiting', lostAtMs, retryAtMs: nowMs + waitMs })

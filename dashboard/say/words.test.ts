@@ -5,10 +5,12 @@ import {
   ageWords,
   decimalsOf,
   fixed,
+  gapWords,
   lengthWords,
   numberWords,
   pulseOf,
   scaleWords,
+  shownPulse,
   utcWords,
 } from './words.ts'
 
@@ -60,4 +62,24 @@ test('CSV quotes what needs it and never becomes a formula', () => {
     ['=1+1', -2, false, 'x,y'],
   ] as const
   assert.equal(csvOf(['n', 'v'], rows), `n,v\r\n"a""b",1.5,true,\r\n'=1+1,-2,false,"x,y"\r\n`)
+})
+
+test('gaps are counted where there are points enough to tell', () => {
+  assert.equal(gapWords(20, []), 'no gaps')
+  assert.equal(gapWords(20, [420_000]), '1 gap, 7 min missing')
+  assert.equal(gapWords(20, [420_000, 30_000]), '2 gaps, 7 min 30 s missing')
+  assert.equal(gapWords(1, [420_000]), 'one point: too few to see gaps')
+  assert.equal(gapWords(0, [420_000]), '')
+})
+
+test('while nothing new can come nobody is called live, and nobody falls silent by it', () => {
+  const [stoodMs, now] = [1_000_000, 9_000_000]
+  const shown = (at: number | undefined) => shownPulse(at, now, stoodMs)
+  assert.deepEqual([stoodMs, stoodMs - 60_000, 1, undefined].map(shown), [
+    'was-live',
+    'quiet',
+    'silent',
+    'never',
+  ])
+  assert.equal(shownPulse(now - 1_000, now, undefined), 'live')
 })

@@ -68,12 +68,38 @@ export function lengthWords(lengthMs: number): string {
   return two(lengthMs, [DAY_MS, 'd'], [HOUR_MS, 'h'])
 }
 
+/** What is missing of a span; said only where there are points enough to tell. */
+export function gapWords(points: number, gapLengthsMs: readonly number[]): string {
+  if (points === 0) return ''
+  if (points === 1) return 'one point: too few to see gaps'
+  if (gapLengthsMs.length === 0) return 'no gaps'
+  const missingMs = gapLengthsMs.reduce((sum, lengthMs) => sum + lengthMs, 0)
+  const gaps = gapLengthsMs.length === 1 ? '1 gap' : `${gapLengthsMs.length} gaps`
+  return `${gaps}, ${lengthWords(missingMs)} missing`
+}
+
 /** "Live" is what a sensor does that spoke just now; after a quarter of an hour it is silent. */
 export type Pulse = 'live' | 'quiet' | 'silent' | 'never'
 export function pulseOf(ageMs: number | undefined): Pulse {
   if (ageMs === undefined) return 'never'
   if (ageMs < 30 * SECOND_MS) return 'live'
   return ageMs < 15 * MINUTE_MS ? 'quiet' : 'silent'
+}
+
+/** What the mark of a device says: while nothing new can come, nobody is called live. */
+export type ShownPulse = Pulse | 'was-live'
+
+/**
+ * By the clock while the feed flows. Where it ended (`toldUntilMs`) every device is what it was
+ * then: that we hear nothing is not the silence of the device.
+ */
+export function shownPulse(
+  at: number | undefined,
+  now: number,
+  toldUntilMs: number | undefined,
+): ShownPulse {
+  const pulse = pulseOf(at === undefined ? undefined : (toldUntilMs ?? now) - at)
+  return pulse === 'live' && toldUntilMs !== undefined ? 'was-live' : pulse
 }
 
 const clockFormat = new Intl.DateTimeFormat('en-GB', { timeStyle: 'medium' })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { columnsOf, lonelyIndices } from '../chart/chart-columns.ts'
-import { gapsOf } from './gaps.ts'
+import { gapsOf, gapsWithin } from './gaps.ts'
 import { pointOfReading } from './point-series.ts'
 
 const at = (...starts: number[]) => starts.map((start) => pointOfReading(start, 1))
@@ -43,4 +43,18 @@ test('a gap breaks the line: a point without a value stands in it', () => {
 test('a point alone between two gaps is drawn as a dot', () => {
   assert.deepEqual(lonelyIndices([1, null, 2, null, 3, 4]), [0, 2])
   assert.deepEqual(lonelyIndices([]), [])
+})
+
+test('one point says nothing about a rhythm, so nothing is missing after it', () => {
+  assert.deepEqual(gapsOf(at(0), '10s', 3_600_000), [])
+})
+
+test('of a gap only what lies in the span is counted', () => {
+  const gaps = gapsOf(at(0, 10_000, 3_600_000, 3_610_000), '10s', 3_700_000)
+  const shown = { fromMs: 3_000_000, toMs: 3_650_000 }
+  assert.deepEqual(gapsWithin(gaps, shown), [
+    { fromMs: 3_000_000, toMs: 3_600_000 },
+    { fromMs: 3_620_000, toMs: 3_650_000 },
+  ])
+  assert.deepEqual(gapsWithin(gaps, { fromMs: 0, toMs: 20_000 }), [])
 })

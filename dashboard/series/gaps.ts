@@ -11,6 +11,8 @@ const MISSING_AT_LEAST_MS = 2000
 
 /** Stretches without data between points, and after the last one up to `untilMs`. */
 export function gapsOf(points: readonly Point[], grain: Grain, untilMs: number): Range[] {
+  // One point has no rhythm that it could have missed.
+  if (points.length < 2) return []
   const widthMs = grainWidthMs(grain)
   const toleratedMs = toleratedMissingMs(points, widthMs)
   const gaps: Range[] = []
@@ -20,6 +22,13 @@ export function gapsOf(points: readonly Point[], grain: Grain, untilMs: number):
     if (toMs - fromMs > toleratedMs) gaps.push({ fromMs, toMs })
   }
   return gaps
+}
+
+/** What of the gaps lies in the range: of a gap that began before it, only the rest is counted. */
+export function gapsWithin(gaps: readonly Range[], { fromMs, toMs }: Range): Range[] {
+  return gaps
+    .filter((gap) => gap.toMs > fromMs && gap.fromMs < toMs)
+    .map((gap) => ({ fromMs: Math.max(gap.fromMs, fromMs), toMs: Math.min(gap.toMs, toMs) }))
 }
 
 /** How much may be missing before it counts: two windows, or three times the usual spacing. */

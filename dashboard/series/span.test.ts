@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { grainFor, grainWidthMs, LONGEST_MS, panned, SHORTEST_MS, SPANS, zoomed } from './span.ts'
+import {
+  grainFor,
+  grainWidthMs,
+  LONGEST_MS,
+  panned,
+  SHORTEST_MS,
+  SPANS,
+  zoomAnchorMs,
+  zoomed,
+} from './span.ts'
 
 test('each preset is shown at a resolution that a screen can carry', () => {
   const grains = SPANS.map(({ lengthMs }) => (lengthMs === undefined ? '' : grainFor(lengthMs)))
@@ -43,4 +52,15 @@ test('panning keeps the length and stops at 1970', () => {
       assert.ok(moved.fromMs >= 0)
     }),
   )
+})
+
+test('zooming by key or button while following keeps the present at the right edge', () => {
+  const nowMs = 10_000_000
+  const following = { fromMs: nowMs - 3_600_000, toMs: nowMs + 1_000 }
+  const closer = zoomed(following, 0.5, zoomAnchorMs(following, nowMs))
+  assert.deepEqual(closer, { fromMs: nowMs + 1_000 - 1_800_500, toMs: nowMs + 1_000 })
+  // Some seconds later, on the way to the readings themselves.
+  const closest = zoomed(closer, 0.25, zoomAnchorMs(closer, nowMs + 8_000))
+  assert.equal(closest.toMs, closer.toMs)
+  assert.equal(zoomAnchorMs({ fromMs: 0, toMs: 1_000_000 }, nowMs), 500_000)
 })

@@ -79,6 +79,18 @@ export function zoomed(range: Range, factor: number, anchorMs: number): Range {
   return { fromMs, toMs: fromMs + Math.round(wanted) }
 }
 
+/** The right edge counts as the present when it is this share of the length away from it. */
+const PRESENT_SHARE = 0.1
+
+/**
+ * What zooming without a pointer holds still: the right edge where that is the present, because
+ * who follows a device looks at what comes; else the middle.
+ */
+export function zoomAnchorMs({ fromMs, toMs }: Range, nowMs: number): number {
+  const atPresent = Math.abs(nowMs - toMs) <= (toMs - fromMs) * PRESENT_SHARE
+  return atPresent ? toMs : (fromMs + toMs) / 2
+}
+
 export function panned(range: Range, byMs: number): Range {
   const shift = Math.max(Math.round(byMs), -range.fromMs)
   return { fromMs: range.fromMs + shift, toMs: range.toMs + shift }

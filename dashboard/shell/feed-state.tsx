@@ -1,6 +1,6 @@
 /** The state of the live connection: a word in the header, and a banner while it is lost. */
 import { useEffect, useState } from 'preact/hooks'
-import type { FeedState, LiveFeed } from '../live/live-feed.ts'
+import { type FeedState, type LiveFeed, toldUntilMs } from '../live/live-feed.ts'
 import { Clock } from '../say/moment.tsx'
 import { useNow } from './clock-tick.ts'
 
@@ -13,22 +13,24 @@ export function useFeedState(feed: LiveFeed): FeedState {
   return state
 }
 
-/** How often the connection came back: whoever fetched something once fetches it again then. */
+/** Up to when this page was told what happens, where that has ended; undefined while it is. */
+export const useToldUntil = (feed: LiveFeed): number | undefined => toldUntilMs(useFeedState(feed))
+
+/** How often the connection, or the flow, came back: whoever fetched something once fetches it again then. */
 export function useReconnects(feed: LiveFeed): number {
   const [count, setCount] = useState(0)
   useEffect(() => {
     let lost = false
     return feed.watch((state) => {
       if (state.kind === 'live' && lost) setCount((n) => n + 1)
-      lost = state.kind === 'waiting' || (lost && state.kind !== 'live')
+      lost = state.kind === 'waiting' || state.kind === 'still' || (lost && state.kind !== 'live')
     })
   }, [feed])
   return count
 }
 
 /** True while what is on screen may be old: it is shown greyed. */
-export const isStale = (state: FeedState): boolean =>
-  state.kind === 'waiting' || (state.kind === 'connecting' && state.lostAtMs !== undefined)
+export const isStale = (state: FeedState): boolean => toldUntilMs(state) !== undefined
 
 export function ConnectionBanner({ feed, state }: { feed: LiveFeed; state: FeedState }) {
   const now = useNow(250)
@@ -36,6 +38,19 @@ export function ConnectionBanner({ feed, state }: { feed: LiveFeed; state: FeedS
     return (
       <div class="banner banner-bad" role="alert">
         <strong>No live updates.</strong> {state.detail} <code>{state.code}</code>
+      </div>
+    )
+  }
+  if (state.kind === 'still') {
+    return (
+      <div class="banner banner-warn" role="alert" aria-label="Live data stands still">
+        <span>
+          <strong>
+            Live data has stood still since <Clock at={state.sinceMs} now={now} />
+          </strong>
+          : {state.detail}. History still works, and this page goes on by itself when it moves
+          again.
+        </span>
       </div>
     )
   }
@@ -61,6 +76,7 @@ export function ConnectionBanner({ feed, state }: { feed: LiveFeed; state: FeedS
 
 const WORDS: Record<FeedState['kind'], string> = {
   live: 'Connected',
+  still: 'Standing still',
   connecting: 'Connecting',
   waiting: 'Disconnected',
   refused: 'Not permitted',
