@@ -55,7 +55,9 @@ describe('the dashboard', { skip, concurrency: 1, timeout: 240_000 }, () => {
   before(async () => {
     await ensureBuilt()
     images = await imageFolder()
-    system = await startSystem({ options: { flushIntervalMs: '500' } })
+    system = await startSystem({
+      options: { flushIntervalMs: '500', tickIntervalMs: '1000', liveSilenceMs: '5000' },
+    })
     browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] })
     context = await browser.newContext({ viewport: DESKTOP, timezoneId: 'Europe/Berlin' })
     page = await context.newPage()
@@ -125,6 +127,22 @@ describe('the dashboard', { skip, concurrency: 1, timeout: 240_000 }, () => {
     await page.getByRole('row', { name: /Coolant pump/ }).waitFor()
   })
 
+  test('Enter in the search opens the device where it is the only one, and else nothing', async () => {
+    const search = page.getByRole('searchbox')
+    await search.fill('1')
+    await search.press('Enter')
+    await page.waitForURL(/q=1/)
+    await page.getByText('2 devices', { exact: true }).waitFor()
+    assert.doesNotMatch(page.url(), /devices\//)
+    // Typed and sent in one go: faster than the list follows.
+    await search.fill('pump')
+    await search.press('Enter')
+    await page.getByRole('heading', { name: 'Coolant pump' }).waitFor()
+    assert.match(page.url(), /#\/devices\/pump-1$/)
+    await page.goto(`${system.apiUrl}/#/`)
+    await page.getByRole('row', { name: /Coolant pump/ }).waitFor()
+  })
+
   test('a gap in the history is counted as one, and drawn as one', async () => {
     await publishAll(pump, history(-70, -20))
     await publishAll(pump, history(-12, 0))
@@ -136,6 +154,26 @@ describe('the dashboard', { skip, concurrency: 1, timeout: 240_000 }, () => {
     await page.getByRole('button', { name: '1 h', exact: true }).click()
     await chartNote(page, /10 s windows/)
     await chartNote(page, /1 gap, 7 min/)
+  })
+
+  test('of a gap that begins before the span only what is on screen counts', async () => {
+    const note = page.getByRole('group', { name: 'About this chart' })
+    await page.getByRole('button', { name: '15 min', exact: true }).click()
+    await note.getByText(/1 gap, [23] min/).waitFor()
+    await page.getByRole('button', { name: '1 h', exact: true }).click()
+    await chartNote(page, /1 gap, 7 min/)
+  })
+
+  test('the button + holds the present at the right edge while the chart follows', async () => {
+    await page.getByText('Following live').waitFor()
+    await page.getByRole('button', { name: 'Zoom in' }).click()
+    await page.waitForURL(/from=\d+&to=\d+/)
+    const [, from, to] = /from=(\d+)&to=(\d+)/.exec(page.url()) ?? []
+    const lengthMs = Number(to) - Number(from)
+    assert.ok(Math.abs(lengthMs - 1_800_000) < 10, `${lengthMs}`)
+    assert.ok(Math.abs(systemClock.nowMs() - Number(to)) < 30_000, `to ${to}`)
+    await page.getByRole('button', { name: 'Back to live' }).click()
+    await page.getByText('Following live').waitFor()
   })
 
   test('a late reading corrects the window that it belongs to', async () => {
@@ -261,6 +299,29 @@ describe('the dashboard', { skip, concurrency: 1, timeout: 240_000 }, () => {
     // While the api is away the browser logs what it cannot reach: that is the banner's subject.
     const unexpected = errors.filter((text) => !/ERR_|WebSocket|50[23]/.test(text))
     assert.deepEqual(unexpected, [])
+  })
+
+  test('a log that stands still is said as that, and all recovers by itself', async () => {
+    const pid = system.pidOf('pipeline')
+    assert.ok(pid !== undefined)
+    await page.getByRole('main').getByText('live', { exact: true }).waitFor()
+    const banner = page.getByRole('alert', { name: 'Live data stands still' })
+    process.kill(pid, 'SIGSTOP')
+    try {
+      await banner.getByText(/Live data has stood still since .*Kafka or the pipeline/).waitFor()
+      await page.getByRole('status').getByText('Standing still').waitFor()
+      await page.getByText('Live stands still', { exact: true }).waitFor()
+      await page.getByRole('main').getByText('was live', { exact: true }).waitFor()
+      await assertAccessible(page)
+    } finally {
+      process.kill(pid, 'SIGCONT')
+    }
+    await banner.waitFor({ state: 'hidden' })
+    await page.getByText('Following live').waitFor()
+    await pump.publish({ temperature: 34.5 })
+    const link = page.getByRole('link', { name: /temperature/ })
+    await link.getByText('34.5').waitFor()
+    await page.getByRole('main').getByText('live', { exact: true }).waitFor()
   })
 
   test('an unknown device says so, with the code', async () => {
