@@ -3,7 +3,8 @@
  *
  *   client  {"type":"hello","key"}                                    within 10 s
  *   server  {"type":"hello"}
- *   client  {"type":"subscribe","id","stream","devices":[…],"metrics":[…]}   "*" alone means all
+ *   client  {"type":"subscribe","id","stream","devices":[…],"metrics":[…]}
+ *           no names, or "*" alone: all of them
  *   server  {"type":"snapshot","id","cursor","items":[…]}              what is true now
  *   server  {"type":"update","id","cursor","items":[…]}                what changed since
  *   client  {"type":"unsubscribe","id"}
@@ -39,8 +40,8 @@ export type ClientMessage =
       type: 'subscribe'
       id: string
       stream: LiveStream
-      devices: string[]
-      metrics: string[]
+      devices?: string[]
+      metrics?: string[]
       resolution?: '10s' | '1m'
     }
   | { type: 'unsubscribe'; id: string }

@@ -81,11 +81,9 @@ function namesOf(
   field: 'devices' | 'metrics',
   isName: (text: string) => boolean,
 ): ReadonlySet<string> | '*' {
-  const names: unknown = fields[field]
-  if (!Array.isArray(names) || names.length === 0) {
-    throw invalid(`${field} must be a list of names, or ["*"] for all.`, field)
-  }
-  if (names.length === 1 && names[0] === '*') return '*'
+  const names: unknown = fields[field] ?? []
+  if (!Array.isArray(names)) throw invalid(`${field} must be a list of names.`, field)
+  if (names.length === 0 || (names.length === 1 && names[0] === '*')) return '*'
   if (names.length > LIMITS.liveNamesPerSubscriptionMax) {
     const text = `A subscription names at most ${LIMITS.liveNamesPerSubscriptionMax} ${field}.`
     throw new Refusal('limit_exceeded', text, { field })

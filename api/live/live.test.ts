@@ -78,7 +78,6 @@ describe('subscribing', () => {
     ['a long id', { id: 'x'.repeat(65) }],
     ['an unknown stream', { stream: 'everything' }],
     ['alerts, which do not exist yet', { stream: 'alerts' }],
-    ['no devices', { devices: [] }],
     ['devices that are no list', { devices: '*' }],
     ['a device that cannot be', { devices: ['a/b'] }],
     ['a star among others', { devices: ['a', '*'] }],
@@ -94,6 +93,18 @@ describe('subscribing', () => {
       assert.equal((await client.next('error')).code, 'request_invalid')
       client.subscribe('good', 'readings', { devices: ['nobody'] })
       assert.deepEqual((await client.next('snapshot')).items, [])
+      await client.close()
+    })
+  }
+
+  for (const names of [[], ['*'], undefined]) {
+    it(`means everything with ${JSON.stringify(names)} for names`, async () => {
+      const client = await open()
+      client.subscribe('a', 'readings', { devices: names, metrics: names })
+      await client.next('snapshot')
+      const value = systemClock.nowMs()
+      await live.say({ device: 'anybody', at: value, value })
+      assert.equal((await client.updatesUntil(isValue(value))).length > 0, true)
       await client.close()
     })
   }
