@@ -93,16 +93,14 @@ export class LiveFeed implements Service {
   }
 
   notReady(): string | undefined {
-    if (!this.#assigned) return 'the live topics are not being read yet'
-    const { status } = this.#options.flow
-    if (status.flowing) return undefined
-    const since = new Date(status.sinceMs).toISOString()
-    return `live data has stood still since ${since}: ${status.detail}`
+    return this.#assigned ? undefined : 'the live topics are not being read yet'
   }
 
+  /** A standstill is told and measured, but is no reason to be unready: history still answers. */
   #checkFlow(): void {
-    const { flow, clock } = this.#options
+    const { flow, clock, metrics } = this.#options
     flow.check({ monotonicMs: clock.monotonicMs(), nowMs: clock.nowMs() })
+    metrics.set('weir_live_flowing', flow.status.flowing ? 1 : 0)
   }
 
   /** After a rebalance where it was; otherwise a minute back, by the log's own times. */

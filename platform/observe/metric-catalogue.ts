@@ -86,6 +86,11 @@ export const METRICS = {
   },
   weir_live_sockets: { type: 'gauge', help: 'Open WebSockets of the live feed.', labels: [] },
   weir_live_subscriptions: { type: 'gauge', help: 'Subscriptions of the live feed.', labels: [] },
+  weir_live_flowing: {
+    type: 'gauge',
+    help: '1 while records come from the log; 0 when not even the ticks of a silent fleet do.',
+    labels: [],
+  },
   weir_live_items_total: {
     type: 'counter',
     help: 'Items sent over the live feed, by stream.',
