@@ -2,8 +2,8 @@
  * Creates devices through the public api and keeps their secrets, which the api tells only once.
  * A device that exists and whose secret is unknown here is deleted and created again.
  */
-import pLimit from 'p-limit'
 import { Failure } from '../platform/failure.ts'
+import { forEachLimited } from '../platform/flow/limit-concurrency.ts'
 import { JsonFile } from './json-file.ts'
 
 export type Credential = Readonly<{ username: string; secret: string }>
@@ -28,8 +28,7 @@ export class DeviceAccounts {
   /** Every device has a credential afterwards. */
   async ensure(devices: readonly NamedDevice[]): Promise<ReadonlyMap<string, Credential>> {
     const missing = devices.filter(({ id }) => this.#kept[id] === undefined)
-    const limited = pLimit(REQUESTS_MAX)
-    await limited.map(missing, async (device) => {
+    await forEachLimited(REQUESTS_MAX, missing, async (device) => {
       this.#kept[device.id] = await this.#create(device)
     })
     if (missing.length > 0) this.#file?.write(this.#kept)

@@ -3,6 +3,7 @@
  * connector may die and come back meanwhile: clients reconnect and send again.
  */
 import type { Clock } from '../../platform/clock.ts'
+import { forEachLimited } from '../../platform/flow/limit-concurrency.ts'
 import type { Credential, DeviceAccounts } from '../device-accounts.ts'
 import type { LedgerWriter } from '../ledger.ts'
 import { MqttClient } from '../mqtt-client.ts'
@@ -14,7 +15,7 @@ import { FleetDevice, type FleetMix } from './fleet-device.ts'
 export type FleetOptions = Readonly<{
   mqttUrl: string
   accounts: DeviceAccounts
-  ledger: LedgerWriter
+  ledger: Pick<LedgerWriter, 'sent' | 'acknowledged'>
   clock: Clock
   seed: string
   /** Every device id begins with it; reconcile looks at these devices only. */
@@ -82,13 +83,7 @@ export class Fleet {
       device,
       client: this.#client(device.id, credentials.get(device.id)),
     }))
-    const queue = [...this.#members]
-    const worker = async (): Promise<void> => {
-      for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-        await next.client.connect()
-      }
-    }
-    await Promise.all(Array.from({ length: CONNECTS_AT_ONCE }, worker))
+    await forEachLimited(CONNECTS_AT_ONCE, this.#members, ({ client }) => client.connect())
   }
 
   /** Sends for the whole duration, or until `ended` resolves. */

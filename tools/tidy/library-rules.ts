@@ -14,7 +14,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   avsc: ['schemas/avro-codec.ts'],
   kafkajs: ['platform/kafka/kafkajs-replacements.ts'],
   'mqtt-packet': ['loadtest/mqtt-client.ts'],
-  'p-limit': ['loadtest/device-accounts.ts'],
+  'p-limit': ['platform/flow/limit-concurrency.ts'],
   pg: ['platform/postgres/postgres.ts'],
   'prom-client': ['platform/observe/metrics.ts'],
   'uWebSockets.js': ['platform/http/uws-server.ts'],
