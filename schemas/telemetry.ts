@@ -43,6 +43,18 @@ export const TELEMETRY_SCHEMA = {
       type: { type: 'array', items: seriesOf('StringSeries', 'string') },
       default: [],
     },
+    {
+      name: 'seq',
+      type: ['null', 'long'],
+      default: null,
+      doc: 'The number that the device gave this message, if it counts: each one more than the last.',
+    },
+    {
+      name: 'shiftMs',
+      type: 'long',
+      default: 0,
+      doc: 'Restamped: what the edge took away from the times the device sent. 0: they stand.',
+    },
   ],
 } as const
 
@@ -69,6 +81,8 @@ export type Telemetry = {
   numbers: Series<number>[]
   booleans: Series<boolean>[]
   strings: Series<string>[]
+  seq?: number | null
+  shiftMs?: number
 }
 
 /** The record that carries only the passing of time. */
