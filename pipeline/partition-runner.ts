@@ -6,7 +6,7 @@ import type { Assignment, LogBatch, LogConsumer, LogRecord } from '../platform/k
 import type { AvroDecoder, Decoded } from '../schemas/avro-codec.ts'
 import type { DeadLetterStage } from '../schemas/dead-letter.ts'
 import type { Telemetry } from '../schemas/telemetry.ts'
-import type { DeadLetterWriter, DeadLetterStory } from './dead-letter-writer.ts'
+import type { DeadLetterWriter, DeadLetterStory } from './dead-letters/dead-letter-writer.ts'
 import { checkpointMetadata, type FoldCheckpoint } from './window/checkpoint.ts'
 import { type FoldOptions, PartitionFold } from './window/partition-fold.ts'
 import type { RefusedSamples } from './window/record-context.ts'

@@ -2,13 +2,13 @@
  * Records that cannot be counted, or not wholly, go to the dead-letter topic: key, value and
  * headers byte for byte, with their story in further headers.
  */
-import type { LogRecord, LogWriter } from '../platform/kafka/log.ts'
+import type { LogRecord, LogWriter } from '../../platform/kafka/log.ts'
 import {
   DEAD_LETTER_ERROR_CHARS_MAX,
   DEAD_LETTER_HEADERS,
   type DeadLetterReason,
   type DeadLetterStage,
-} from '../schemas/dead-letter.ts'
+} from '../../schemas/dead-letter.ts'
 
 export type DeadLetterStory = Readonly<{
   stage: DeadLetterStage
