@@ -1,5 +1,5 @@
 /** `weir loadtest`: the outside world. It plays fleets, believes nobody, and reconciles. */
-import { commandOfCommands } from './command-with-options.ts'
+import { commandOfCommands } from '../platform/lifecycle/command-with-options.ts'
 import { demoCommand } from './demo/demo-command.ts'
 import { runCommand } from './fleet/run-command.ts'
 import { reconcileCommand } from './reconcile/reconcile-command.ts'

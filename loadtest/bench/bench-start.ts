@@ -3,7 +3,7 @@
  * demo device in the live feed. Data folders are fresh each round, so databases are created too.
  */
 import { EXIT } from '../../platform/lifecycle/exit-codes.ts'
-import { commandWithOptions } from '../command-with-options.ts'
+import { commandWithOptions } from '../../platform/lifecycle/command-with-options.ts'
 import { openLive } from '../live-client.ts'
 import { ProgressLine } from '../progress-line.ts'
 import { median, printJson, printTable } from '../report.ts'

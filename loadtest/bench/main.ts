@@ -1,5 +1,5 @@
 /** `weir bench`: what a million records cost, and how long a person waits. */
-import { commandOfCommands } from '../command-with-options.ts'
+import { commandOfCommands } from '../../platform/lifecycle/command-with-options.ts'
 import { benchLiveCommand } from './bench-live.ts'
 import { benchMqttCommand } from './bench-mqtt.ts'
 import { benchPipelineCommand } from './bench-pipeline.ts'

@@ -1,6 +1,6 @@
 /** `weir loadtest reconcile`: does what is stored match a ledger? Exit code 0 only if it does. */
 import { EXIT } from '../../platform/lifecycle/exit-codes.ts'
-import { commandWithOptions } from '../command-with-options.ts'
+import { commandWithOptions } from '../../platform/lifecycle/command-with-options.ts'
 import { readLedger } from '../ledger.ts'
 import { ProgressLine } from '../progress-line.ts'
 import { printJson } from '../report.ts'

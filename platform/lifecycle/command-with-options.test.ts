@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { Failure } from '../platform/failure.ts'
+import { Failure } from '../failure.ts'
 import { commandOfCommands, commandWithOptions } from './command-with-options.ts'
 
 const command = commandWithOptions({

@@ -2,12 +2,12 @@
  * What every command here shares: its option table, --help, all problems of the command line at
  * once, and one sentence instead of a stack for a failure of the world.
  */
-import { Failure } from '../platform/failure.ts'
-import { helpText } from '../platform/config/help-text.ts'
-import type { OptionTable, OptionValues } from '../platform/config/options.ts'
-import { readOptions } from '../platform/config/read-options.ts'
-import type { Command } from '../platform/lifecycle/command.ts'
-import { EXIT } from '../platform/lifecycle/exit-codes.ts'
+import { Failure } from '../failure.ts'
+import { helpText } from '../config/help-text.ts'
+import type { OptionTable, OptionValues } from '../config/options.ts'
+import { readOptions } from '../config/read-options.ts'
+import type { Command } from './command.ts'
+import { EXIT } from './exit-codes.ts'
 
 export type CommandWithOptions<T extends OptionTable> = Readonly<{
   name: string
