@@ -14,6 +14,8 @@ import {
   createClient,
 } from '@clickhouse/client'
 import { ClickhouseError } from './clickhouse-error.ts'
+import { type NativeColumns, readNative } from './native-reader.ts'
+import type { NativeBlock } from './native-writer.ts'
 
 export type ClickhouseOptions = Readonly<{
   url: string
@@ -39,6 +41,20 @@ export type RowBinaryInsert = Readonly<{
   settings?: Settings
   signal?: AbortSignal
 }>
+
+export type NativeInsert = Readonly<{
+  table: string
+  /** All with the same columns; together they are one INSERT. */
+  blocks: readonly NativeBlock[]
+  settings?: Settings
+  signal?: AbortSignal
+}>
+
+export type NativeCallOptions = CallOptions &
+  Readonly<{
+    /** The next block is read when this has resolved; what it throws is what the call rejects with. */
+    onBlock: (block: NativeColumns) => void | Promise<void>
+  }>
 
 const INSERT_SETTINGS = {
   async_insert: 0,
@@ -125,6 +141,45 @@ export class Clickhouse {
     })
   }
 
+  /** As insert(), of blocks of columns: a fraction of the work on both sides. */
+  async insertNative(insert: NativeInsert): Promise<void> {
+    const blocks = insert.blocks.filter((block) => block.rows > 0)
+    const columns = blocks[0]?.columns.map(quoted).join(', ')
+    if (columns === undefined) return
+    if (blocks.some((block) => block.columns.map(quoted).join(', ') !== columns)) {
+      throw new TypeError(`blocks for ${insert.table} with different columns`)
+    }
+    await reporting(`insert into ${insert.table}`, async () => {
+      const result = await this.#client.exec({
+        query: `INSERT INTO ${quoted(insert.table)} (${columns}) FORMAT Native`,
+        values: Readable.from(
+          blocks.flatMap((block) => block.toBuffers()),
+          { objectMode: false },
+        ),
+        clickhouse_settings: { ...INSERT_SETTINGS, ...insert.settings },
+        ...(insert.signal === undefined ? {} : { abort_signal: insert.signal }),
+      })
+      await drained(result.stream)
+    })
+  }
+
+  /** As select(), as typed arrays, block by block while they arrive. */
+  async selectNative(
+    text: string,
+    parameters: QueryParameters,
+    call: NativeCallOptions,
+  ): Promise<void> {
+    const { stream } = await reporting('select', () =>
+      this.#client.exec({
+        query: `${text}\nFORMAT Native`,
+        query_params: { ...parameters },
+        clickhouse_settings: { ...SELECT_SETTINGS, ...call.settings },
+        ...(call.signal === undefined ? {} : { abort_signal: call.signal }),
+      }),
+    )
+    await readNative(reported(stream), call.onBlock)
+  }
+
   /** A statement without rows: DDL, SYSTEM, ALTER. Resolves when it is done. */
   async command(text: string, parameters: QueryParameters = {}, call: CallOptions = {}) {
     await reporting('command', async () => {
@@ -157,6 +212,14 @@ export function quoted(identifier: string): string {
 async function drained(stream: Readable): Promise<void> {
   stream.resume()
   for await (const _chunk of stream);
+}
+
+async function* reported(stream: Readable): AsyncGenerator<Buffer> {
+  try {
+    for await (const chunk of stream) yield chunk
+  } catch (error) {
+    throw described('select', error)
+  }
 }
 
 async function reporting<T>(what: string, call: () => Promise<T>): Promise<T> {
