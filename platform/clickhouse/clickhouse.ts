@@ -60,6 +60,9 @@ const INSERT_SETTINGS = {
   async_insert: 0,
   insert_deduplicate: 0,
   wait_end_of_query: 1,
+  // Rows of one key are merged in the background and by FINAL, which has to do it across inserts
+  // anyway. Merging within each insert as well costs the server as much again as all else it does.
+  optimize_on_insert: 0,
   // A backlog over more days than the default allows would be refused for ever.
   max_partitions_per_insert_block: '10000',
 } as const

@@ -229,6 +229,24 @@ describe('Native blocks', () => {
     assert.equal(n, 200_000)
   })
 
+  test('with a key twice are two rows of one part, of which FINAL gives the newer', async () => {
+    const replacing = `${table}_replacing`
+    await clickhouse.command(`CREATE TABLE ${replacing} (k UInt64, v UInt64)
+      ENGINE = ReplacingMergeTree(v) PARTITION BY intDiv(k, 10000) ORDER BY k`)
+    await clickhouse.command(`SYSTEM STOP MERGES ${replacing}`)
+    const numbers = Float64Array.from({ length: 60_000 }, (_, k) => k)
+    const keys = numbers.map((k) => Math.floor(k / 3))
+    const block = new NativeBlock(60_000).u64FromNumbers('k', keys).u64FromNumbers('v', numbers)
+    await clickhouse.insertNative({ table: replacing, blocks: [block] })
+    const read = await blocksOf(`SELECT k, v FROM ${replacing} FINAL ORDER BY k`)
+    const versions = read.flatMap((each) => [...each.u64AsNumbers('v')])
+    assert.deepEqual(
+      versions,
+      Array.from({ length: 20_000 }, (_, k) => 3 * k + 2),
+    )
+    await clickhouse.command(`DROP TABLE ${replacing}`)
+  })
+
   test('no rows are no block, in both directions', async () => {
     await clickhouse.insertNative({ table, blocks: [] })
     await clickhouse.insertNative({ table, blocks: [new NativeBlock(0).u8('a', 1)] })
