@@ -60,7 +60,10 @@ function stageOf(reason: DeadLetterReason): DeadLetterStage {
       return 'schema'
     case 'clock_skew':
     case 'too_late':
+    case 'crashed_process':
       return 'semantic'
+    case 'sink_refused':
+      return 'sink'
     case 'topic_unknown':
     case 'payload_shape_invalid':
     case 'payload_empty':

@@ -34,3 +34,17 @@ export async function atMost(timers: Timers, limitMs: number, work: Promise<void
   })
   await Promise.race([work, over]).finally(cancel)
 }
+
+/** Sleeps, but no longer than until the signal. */
+export function sleepUnless(timers: Timers, delayMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve()
+    const cancel = timers.after(delayMs, wake)
+    function wake(): void {
+      cancel()
+      signal.removeEventListener('abort', wake)
+      resolve()
+    }
+    signal.addEventListener('abort', wake, { once: true })
+  })
+}

@@ -18,13 +18,15 @@ export const DEAD_LETTER_HEADERS = {
   replays: 'dlq.replays',
   /** JSON array of the indexes of the bad samples, where only some of a record were bad. */
   samples: 'dlq.samples',
+  /** Bytes of the original value, where the letter holds only its beginning. */
+  valueBytes: 'dlq.value.bytes',
   tenant: 'dlq.tenant',
   device: 'dlq.device',
   protocol: 'dlq.protocol',
   receivedAt: 'dlq.received.ts',
 } as const
 
-export type DeadLetterStage = 'frame' | 'schema' | 'decode' | 'validate' | 'semantic'
+export type DeadLetterStage = 'frame' | 'schema' | 'decode' | 'validate' | 'semantic' | 'sink'
 export type DeadLetterReason =
   | 'frame_invalid'
   | 'schema_unknown'
@@ -43,5 +45,7 @@ export type DeadLetterReason =
   | 'time_invalid'
   | 'clock_skew'
   | 'too_late'
+  | 'crashed_process'
+  | 'sink_refused'
 /** Longest text of the `dlq.error` header, in characters. It never echoes a payload. */
 export const DEAD_LETTER_ERROR_CHARS_MAX = 1000
