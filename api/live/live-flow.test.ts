@@ -156,6 +156,7 @@ function paperFeed(monotonicMs: () => number): {
         committed: async () => new Map(),
         offsetsAt: async () => new Map([[0, 0]]),
         offsetRange: async () => new Map(),
+        deleteRecords: nothing,
         close: nothing,
       }),
     },

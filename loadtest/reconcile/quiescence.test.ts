@@ -14,6 +14,7 @@ function adminWith(
     ensureTopics: refuse,
     partitionCount: refuse,
     offsetsAt: refuse,
+    deleteRecords: refuse,
     close: () => Promise.resolve(),
     offsetRange: () =>
       Promise.resolve(

@@ -68,6 +68,23 @@ export class KafkaAdmin implements LogAdmin {
     )
   }
 
+  async deleteRecords(topic: string, before: ReadonlyMap<number, number>): Promise<void> {
+    if (before.size === 0) return
+    // kafkajs looks for the leaders in what it knows already: this makes it know the topic.
+    await this.offsetRange(topic)
+    const partitions = [...before].map(([partition, offset]) => ({
+      partition,
+      offset: String(offset),
+    }))
+    const admin = await this.#connected()
+    try {
+      await admin.deleteTopicRecords({ topic, partitions })
+    } catch (error) {
+      const text = `records of ${topic} not deleted: ${kafkaErrorText(error)}`
+      throw new Failure('unavailable', text, { cause: error })
+    }
+  }
+
   /** Forgets a group that has no members left. */
   async deleteGroup(group: string): Promise<void> {
     const admin = await this.#connected()

@@ -96,6 +96,8 @@ export interface LogAdmin {
   offsetsAt(topic: string, timestampMs: number): Promise<Map<number, number>>
   /** [earliest, end) per partition. */
   offsetRange(topic: string): Promise<Map<number, Readonly<{ earliest: number; end: number }>>>
+  /** Deletes the records before the given offset of each partition, for good. */
+  deleteRecords(topic: string, before: ReadonlyMap<number, number>): Promise<void>
   close(): Promise<void>
 }
 

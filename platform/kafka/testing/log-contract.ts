@@ -353,6 +353,23 @@ function adminLaws(law: Law): void {
     assert.equal(future.get(0), 3)
   })
 
+  law('deleted records are gone, and offsets go on', async (bench) => {
+    const topic = await bench.topic(2)
+    const writer = await bench.writer()
+    for (let n = 0; n < 5; n++) await writer.append(topic, 0, text(`${n}`))
+    await bench.admin.deleteRecords(topic, new Map([[0, 3]]))
+    assert.deepEqual((await bench.admin.offsetRange(topic)).get(0), { earliest: 3, end: 5 })
+    await bench.admin.deleteRecords(topic, new Map([[0, 2]]))
+    await bench.admin.deleteRecords(topic, new Map())
+    const { handler } = await bench.reader([topic], undefined)
+    await handler.count(2)
+    assert.deepEqual(
+      handler.seen.map(({ value }) => value),
+      ['3', '4'],
+    )
+    assert.deepEqual((await bench.admin.offsetRange(topic)).get(1), { earliest: 0, end: 0 })
+  })
+
   law('a group that never committed has no checkpoints', async (bench) => {
     const topic = await bench.topic(1)
     assert.equal((await bench.admin.committed(bench.name(), topic)).size, 0)

@@ -87,6 +87,12 @@ class MemoryAdmin implements LogAdmin {
     return this.#byPartition(topic, ({ earliest, end }) => ({ earliest, end }))
   }
 
+  async deleteRecords(topic: string, before: ReadonlyMap<number, number>): Promise<void> {
+    for (const [partition, offset] of before) {
+      this.#server.partition(topic, partition).truncate(offset)
+    }
+  }
+
   async close(): Promise<void> {}
 
   #byPartition<T>(topic: string, valueOf: (partition: MemoryPartition) => T): Map<number, T> {
