@@ -16,7 +16,7 @@ export const DEAD_LETTER_HEADERS = {
   version: 'dlq.version',
   attempts: 'dlq.attempts',
   replays: 'dlq.replays',
-  /** JSON array of the indexes of the bad samples, where only some of a record were bad. */
+  /** JSON array of the (first) indexes of the bad samples, where only some of a record were bad. */
   samples: 'dlq.samples',
   /** Bytes of the original value, where the letter holds only its beginning. */
   valueBytes: 'dlq.value.bytes',
@@ -49,3 +49,5 @@ export type DeadLetterReason =
   | 'sink_refused'
 /** Longest text of the `dlq.error` header, in characters. It never echoes a payload. */
 export const DEAD_LETTER_ERROR_CHARS_MAX = 1000
+/** So many bad samples are listed: a letter must not outgrow its topic by its story. */
+export const DEAD_LETTER_SAMPLES_MAX = 1000

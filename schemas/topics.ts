@@ -28,12 +28,15 @@ export const TELEMETRY = {
 
 /**
  * Values are the original bytes, the context is in headers (dead-letter.ts): no schema. The
- * largest telemetry record and its story must fit, or the offset could never be passed.
+ * largest telemetry record and its story must fit, or the offset could never be passed. The append
+ * time is the broker's, so that retention counts from the refusal whatever a writer's clock says;
+ * the original time is in a header.
  */
 export const DEAD_LETTERS = {
   name: 'telemetry.v1.dlq',
   schema: undefined,
   config: {
+    'message.timestamp.type': 'LogAppendTime',
     'retention.ms': String(30 * DAY_MS),
     'max.message.bytes': String(2 * 1024 * 1024 + 128 * 1024),
   },
