@@ -1,7 +1,7 @@
 /**
  * The private port of every process, for orchestrators and Prometheus:
  *
- *   GET /healthz   200 while the process runs its event loop: restart it when this stops answering
+ *   GET /healthz   200 while the process works; 503 with the reasons, or no answer at all: restart it
  *   GET /readyz    200, or 503 with the reasons: send no traffic, but leave it running
  *   GET /metrics   Prometheus text format
  *
@@ -19,6 +19,8 @@ export type AdminServerOptions = Readonly<{
   metrics: Metrics
   /** Sentences that say why no traffic should come; empty when ready. */
   notReady: () => readonly string[]
+  /** Sentences that say why only a new process can help; absent or empty while it lives. */
+  stalled?: () => readonly string[]
 }>
 
 export class AdminServer implements Service {
@@ -65,8 +67,11 @@ export class AdminServer implements Service {
       return sendJson(response, 405, { error: 'method_not_allowed' })
     }
     switch (path ?? '') {
-      case '/healthz':
-        return sendJson(response, 200, { status: 'ok' })
+      case '/healthz': {
+        const reasons = this.#options.stalled?.() ?? []
+        if (reasons.length === 0) return sendJson(response, 200, { status: 'ok' })
+        return sendJson(response, 503, { status: 'stalled', reasons })
+      }
       case '/readyz': {
         const reasons = this.#options.notReady()
         return sendJson(response, reasons.length === 0 ? 200 : 503, {

@@ -9,24 +9,38 @@
  *   - Where small batches follow each other, a fetch waits FETCH_GAP_MS for the next ones to gather:
  *     it costs as much as a hundred records. The first record after a silence does not wait.
  *   - Commits carry the epoch of the assignment they belong to; older ones are dropped.
+ *   - Through a rebalance members keep what they have (sticky-assignment.ts), and a member that is
+ *     killed is taken out of the group at once by whoever sees it die (leave-group.ts).
+ *   - Bytes that are not what Kafka stored are fetched again; where that does not help, their
+ *     partition rests and says so, and the others go on.
  *   - Lost offsets (retention was faster than us) are counted and logged, never skipped silently.
  */
 import { randomUUID } from 'node:crypto'
 import type { Consumer, ConsumerCrashEvent, EachBatchPayload, Kafka, TopicOffsets } from 'kafkajs'
 import { Failure } from '../failure.ts'
+import type { LastWills } from '../lifecycle/last-will.ts'
+import { ConsumerMeter } from './consumer-meter.ts'
+import { ConsumerWatch } from './consumer-watch.ts'
 import { KafkaAdmin } from './kafkajs-admin.ts'
 import { KafkaLogBatch } from './kafkajs-batch.ts'
 import { before, kafkaErrorText, kafkaErrorType, noKafka } from './kafkajs-client.ts'
+import { requireKafkajs } from './kafkajs-replacements.ts'
 import type { KafkaParts } from './kafkajs-writer.ts'
+import { membershipWill } from './leave-group.ts'
 import type { Assignment, Checkpoint, LogConsumer, LogConsumerHandler } from './log.ts'
+import { flows, newReading, type PartitionReading } from './partition-reading.ts'
+import { stickyAssigner } from './sticky-assigner.ts'
 
 const SLOW_BATCH_MS = 50
 const FETCH_GAP_MS = 20
 const RETRY_MS = 250
+/** Bad bytes are fetched again at once this often; from then on it is no accident. */
+const BAD_FETCHES_MAX = 5
+const BAD_FETCH_RETRY_MS = 30_000
 const SETTINGS = {
   sessionTimeout: 10_000,
   heartbeatInterval: 500,
-  rebalanceTimeout: 60_000,
+  rebalanceTimeout: 30_000,
   maxWaitTimeInMs: 250,
   minBytes: 1,
   maxBytes: 16 * 1024 * 1024,
@@ -36,7 +50,7 @@ const SETTINGS = {
   retry: { retries: 1_000_000_000, initialRetryTime: 100, maxRetryTime: 2_000 },
 }
 
-type ConsumerParts = KafkaParts & Readonly<{ kafkaOfConsumers: Kafka }>
+type ConsumerParts = KafkaParts & Readonly<{ kafkaOfConsumers: Kafka; wills?: LastWills }>
 type Settings = Readonly<{
   name: string
   group: string | undefined
@@ -44,22 +58,6 @@ type Settings = Readonly<{
   handler: LogConsumerHandler
 }>
 
-/** What we know of one partition, whether it is ours or was. */
-type PartitionState = {
-  readonly topic: string
-  readonly partition: number
-  epoch: number
-  mine: boolean
-  /** The owner has said where to read from. */
-  ready: boolean
-  /** The owner is still taking a batch that kafkajs no longer waits for. */
-  slow: boolean
-  pausedByOwner: boolean
-  /** The next offset to hand out. */
-  position: number
-  /** Settles when the owner has taken what it was handed. */
-  work: Promise<void>
-}
 type CommitNow = EachBatchPayload['commitOffsetsIfNecessary']
 
 export class KafkaConsumer implements LogConsumer {
@@ -69,7 +67,10 @@ export class KafkaConsumer implements LogConsumer {
   readonly #settings: Settings
   readonly #group: string
   readonly #admin: KafkaAdmin
-  readonly #states = new Map<string, PartitionState>()
+  readonly #states = new Map<string, PartitionReading>()
+  readonly #instance = randomUUID()
+  readonly #watch: ConsumerWatch
+  readonly #meter: ConsumerMeter
   #consumer: Consumer | undefined
   #commitNow: CommitNow | undefined
   #fail: (reason: unknown) => void = () => undefined
@@ -83,6 +84,8 @@ export class KafkaConsumer implements LogConsumer {
     this.#settings = settings
     this.#group = settings.group ?? `${settings.name}.private.${randomUUID()}`
     this.#admin = new KafkaAdmin(parts)
+    this.#meter = new ConsumerMeter(parts, { consumer: this.name, group: this.#group })
+    this.#watch = new ConsumerWatch(parts.clock, () => this.#look())
     this.failure = new Promise((_, reject) => {
       this.#fail = reject
     })
@@ -94,10 +97,8 @@ export class KafkaConsumer implements LogConsumer {
     // The admin's answer comes first: it says that no Kafka answers, where the consumer would wait.
     let partitions = 0
     for (const topic of topics) partitions += await this.#admin.partitionCount(topic)
-    const consumer = this.#parts.kafkaOfConsumers.consumer({ ...SETTINGS, groupId: this.#group })
+    const consumer = this.#newConsumer()
     this.#consumer = consumer
-    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => this.#joined(payload.memberAssignment))
-    consumer.on(consumer.events.CRASH, (event) => this.#crashed(event))
     try {
       await consumer.connect()
       await consumer.subscribe({ topics: [...topics], fromBeginning: true })
@@ -110,6 +111,46 @@ export class KafkaConsumer implements LogConsumer {
       partitionsConsumedConcurrently: Math.max(1, partitions),
       eachBatch: (payload) => this.#eachBatch(payload),
     })
+    this.#watch.start()
+  }
+
+  #newConsumer(): Consumer {
+    const { AssignerProtocol, PartitionAssigners } = requireKafkajs()
+    const sticky = stickyAssigner(AssignerProtocol, () => ({
+      instance: this.#instance,
+      generation: this.#meter.generation,
+      holds: [...this.#states.values()].filter(({ mine }) => mine),
+    }))
+    const consumer = this.#parts.kafkaOfConsumers.consumer({
+      ...SETTINGS,
+      groupId: this.#group,
+      // Members of older versions know only the second, and the group takes what all of them know.
+      partitionAssigners: [sticky, PartitionAssigners.roundRobin],
+    })
+    const { events } = consumer
+    consumer.on(events.GROUP_JOIN, ({ payload }) => {
+      this.#declare(payload.memberId)
+      this.#joined(payload.memberAssignment)
+    })
+    consumer.on(events.HEARTBEAT, ({ payload }) =>
+      this.#meter.inGeneration(payload.groupGenerationId),
+    )
+    consumer.on(events.FETCH_START, () => this.#watch.moved())
+    consumer.on(events.REBALANCING, () => this.#watch.moved())
+    consumer.on(events.CRASH, (event) => this.#crashed(event))
+    return consumer
+  }
+
+  /** Why a partition that is ours is not read. */
+  notReady(): string | undefined {
+    const bad = [...this.#states.values()].filter(({ badFetches }) => badFetches > BAD_FETCHES_MAX)
+    if (bad.length === 0) return undefined
+    const places = bad.map(({ topic, partition, position }) => `${topic}/${partition}@${position}`)
+    return `bytes that Kafka did not store arrive again and again at ${places.join(', ')}`
+  }
+
+  stalled(): string | undefined {
+    return this.#watch.stalled()
   }
 
   pause(topic: string, partition: number): void {
@@ -154,7 +195,11 @@ export class KafkaConsumer implements LogConsumer {
     for (const state of this.#states.values()) this.pause(state.topic, state.partition)
     await before(deadlineMs, Promise.all([...this.#states.values()].map(({ work }) => work)))
     const consumer = this.#consumer
-    if (consumer !== undefined) await before(deadlineMs, quietly(consumer.disconnect()))
+    this.#watch.stop()
+    if (consumer !== undefined) {
+      const left = quietly(consumer.disconnect()).then(() => this.#declare(undefined))
+      await before(deadlineMs, left)
+    }
     for (const state of this.#states.values()) this.#revoke(state)
     if (this.#settings.group === undefined) {
       await before(deadlineMs, quietly(this.#admin.deleteGroup(this.#group)))
@@ -176,7 +221,7 @@ export class KafkaConsumer implements LogConsumer {
 
   /** Runs inside kafkajs's join, before it fetches: what is paused here is not read too early. */
   #joined(assignment: Readonly<Record<string, readonly number[]>>): void {
-    const mine = new Set<PartitionState>()
+    const mine = new Set<PartitionReading>()
     for (const [topic, partitions] of Object.entries(assignment)) {
       for (const partition of partitions) mine.add(this.#state(topic, partition))
     }
@@ -187,20 +232,23 @@ export class KafkaConsumer implements LogConsumer {
       state.epoch++
       this.#applyPause(state)
     }
+    this.#meter.rebalanced()
     const states = [...mine]
     this.#assign(states).catch((error: unknown) => this.#fail(error))
   }
 
-  #revoke(state: PartitionState): void {
+  #revoke(state: PartitionReading): void {
     if (!state.mine) return
     state.mine = state.ready = state.pausedByOwner = false
     state.epoch++
+    state.badFetches = 0
+    this.#meter.lag(state, { lagRecords: 0, lagMs: 0 })
     this.#settings.handler.revoked(state.topic, state.partition)
   }
 
-  async #assign(states: readonly PartitionState[]): Promise<void> {
+  async #assign(states: readonly PartitionReading[]): Promise<void> {
     const epochs = new Map(states.map((state) => [state, state.epoch]))
-    const isCurrent = (state: PartitionState) => state.mine && state.epoch === epochs.get(state)
+    const isCurrent = (state: PartitionReading) => state.mine && state.epoch === epochs.get(state)
     const topics = new Set(states.map(({ topic }) => topic))
     await Promise.all(
       [...topics].map(async (topic) => {
@@ -245,7 +293,7 @@ export class KafkaConsumer implements LogConsumer {
 
   /** kafkajs would answer an offset outside of the log by jumping, without a word. */
   #withinLog(
-    state: PartitionState,
+    state: PartitionReading,
     wanted: number,
     log: Readonly<{
       range: Readonly<{ earliest: number; end: number }> | undefined
@@ -256,33 +304,22 @@ export class KafkaConsumer implements LogConsumer {
     if (range === undefined) return wanted
     if (wanted < range.earliest) {
       // A group that never committed asks for the beginning, wherever that is by now.
-      if (committed !== undefined) this.#reportGap(state, wanted, range.earliest)
+      if (committed !== undefined) this.#meter.gap(state, wanted, range.earliest)
       return range.earliest
     }
     if (wanted > range.end) {
-      this.#reportGap(state, wanted, range.end)
+      this.#meter.gap(state, wanted, range.end)
       return range.end
     }
     return wanted
   }
 
-  #reportGap(state: PartitionState, wanted: number, found: number): void {
-    const { topic, partition } = state
-    this.#parts.metrics.add('weir_offset_gap_total', 1, { topic })
-    this.#parts.logger.error('offsets are missing from the log', {
-      topic,
-      partition,
-      wanted,
-      found,
-      group: this.#group,
-    })
-  }
-
-  #readFrom(state: PartitionState, position: number): void {
+  #readFrom(state: PartitionReading, position: number): void {
     const { topic, partition } = state
     state.position = position
     state.ready = true
-    state.slow = false
+    state.resting = false
+    state.jumpsTo = undefined
     this.#onConsumer((consumer) => consumer.seek({ topic, partition, offset: String(position) }))
     this.#applyPause(state)
   }
@@ -291,13 +328,23 @@ export class KafkaConsumer implements LogConsumer {
     const { batch } = payload
     this.#commitNow = (offsets) => payload.commitOffsetsIfNecessary(offsets)
     const state = this.#state(batch.topic, batch.partition)
-    const readable = () => state.mine && state.ready && !state.slow && !state.pausedByOwner
-    if (!readable() || !payload.isRunning() || payload.isStale()) return
+    if (!flows(state) || !payload.isRunning() || payload.isStale()) return
     const { epoch } = state
     const records = new KafkaLogBatch(batch, state.position)
-    if (records.lastOffset < state.position) return
+    this.#meter.fetched(state, records.bytes)
+    if (records.damage !== undefined) this.#meter.damaged(state, records.lastOffset, records.damage)
+    if (records.lastOffset < state.position) {
+      if (records.damage !== undefined) this.#fetchAgain(state)
+      return
+    }
+    if (records.jumpsTo !== state.jumpsTo) {
+      state.jumpsTo = records.jumpsTo
+      if (records.jumpsTo !== undefined) return // Not resolved, so it is fetched once more.
+    }
     if (records.jumpsTo !== undefined) await this.#checkJump(state, records.jumpsTo)
-    if (!readable() || state.epoch !== epoch || payload.isStale()) return
+    if (!flows(state) || state.epoch !== epoch || payload.isStale()) return
+    state.badFetches = 0
+    state.newestMs = records.newestMs
     const taken = this.#settings.handler.batch(records)
     state.work = taken.catch((error: unknown) => this.#fail(error))
     const next = records.lastOffset + 1
@@ -309,12 +356,23 @@ export class KafkaConsumer implements LogConsumer {
       if (next >= records.endOffset) await this.#fetchGap()
       return
     }
-    state.slow = true
+    state.resting = true
     this.#applyPause(state)
     void taken.then(
       () => state.epoch === epoch && this.#readFrom(state, next),
       () => undefined, // `work` has reported it.
     )
+  }
+
+  /** At once as long as it may be an accident of the line; then seldom, until the bytes are good. */
+  #fetchAgain(state: PartitionReading): void {
+    const { epoch, position } = state
+    state.badFetches++
+    state.resting = true
+    this.#applyPause(state)
+    const often = state.badFetches <= BAD_FETCHES_MAX
+    const again = pauseFor(often ? RETRY_MS : BAD_FETCH_RETRY_MS)
+    void again.then(() => state.epoch === epoch && this.#readFrom(state, position))
   }
 
   #fetchGap(): Promise<void> {
@@ -325,10 +383,33 @@ export class KafkaConsumer implements LogConsumer {
   }
 
   /** Compacted topics jump too; only what the log no longer has is a gap, or what it does not say. */
-  async #checkJump(state: PartitionState, to: number): Promise<void> {
+  async #checkJump(state: PartitionReading, to: number): Promise<void> {
     const range = await this.#admin.offsetRange(state.topic).catch(() => undefined)
     const earliest = range?.get(state.partition)?.earliest ?? to
-    if (state.position < earliest) this.#reportGap(state, state.position, to)
+    if (state.position < earliest) this.#meter.gap(state, state.position, to)
+  }
+
+  #declare(memberId: string | undefined): void {
+    const { wills, brokers } = this.#parts
+    const { group } = this.#settings
+    if (group === undefined) return // Nobody waits for a group of one.
+    const will = memberId === undefined ? undefined : membershipWill({ brokers, group, memberId })
+    wills?.declare(`group ${group}`, will)
+  }
+
+  /** How far each partition lags, whether it is being read at the moment or rests. */
+  async #look(): Promise<void> {
+    const nowMs = this.#parts.clock.nowMs()
+    for (const topic of this.#settings.topics) {
+      const ranges = await this.#admin.offsetRange(topic)
+      for (const [partition, { end }] of ranges) {
+        const state = this.#state(topic, partition)
+        if (!state.mine || !state.ready) continue
+        const lagRecords = Math.max(0, end - state.position)
+        const behind = lagRecords > 0 && state.newestMs > 0
+        this.#meter.lag(state, { lagRecords, lagMs: behind ? nowMs - state.newestMs : 0 })
+      }
+    }
   }
 
   #crashed({ payload }: ConsumerCrashEvent): void {
@@ -343,11 +424,11 @@ export class KafkaConsumer implements LogConsumer {
     this.#fail(new Failure('unavailable', text, { cause: payload.error }))
   }
 
-  #applyPause(state: PartitionState): void {
+  #applyPause(state: PartitionReading): void {
     const { topic, partition } = state
     const where = [{ topic, partitions: [partition] }]
-    const flows = state.ready && !state.slow && !state.pausedByOwner
-    this.#onConsumer((consumer) => (flows ? consumer.resume(where) : consumer.pause(where)))
+    const pauses = !flows(state)
+    this.#onConsumer((consumer) => (pauses ? consumer.pause(where) : consumer.resume(where)))
   }
 
   /** kafkajs throws when asked between a crash and its restart; joining again sets all anew. */
@@ -360,23 +441,10 @@ export class KafkaConsumer implements LogConsumer {
     }
   }
 
-  #state(topic: string, partition: number): PartitionState {
+  #state(topic: string, partition: number): PartitionReading {
     const key = `${topic}/${partition}`
-    let state = this.#states.get(key)
-    if (state === undefined) {
-      state = {
-        topic,
-        partition,
-        epoch: 0,
-        mine: false,
-        ready: false,
-        slow: false,
-        pausedByOwner: false,
-        position: 0,
-        work: Promise.resolve(),
-      }
-      this.#states.set(key, state)
-    }
+    const state = this.#states.get(key) ?? newReading(topic, partition)
+    this.#states.set(key, state)
     return state
   }
 }

@@ -1,5 +1,6 @@
 /** Log on Apache Kafka, over kafkajs. */
 import type { Clock } from '../clock.ts'
+import type { LastWills } from '../lifecycle/last-will.ts'
 import type { Logger } from '../observe/logger.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import { KafkaAdmin } from './kafkajs-admin.ts'
@@ -15,6 +16,8 @@ export function createKafkaLog(
     logger: Logger
     metrics: Metrics
     clock: Clock
+    /** Where members of groups leave word of themselves, for when they are killed. */
+    wills?: LastWills
   }>,
 ): Log {
   const parts = { ...options, kafka: createKafkaClient(options, CONNECT_RETRIES.few) }

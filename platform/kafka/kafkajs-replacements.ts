@@ -10,7 +10,7 @@
  *   eosManager broker lock  the stock one lets one idempotent request per broker fly at a time.
  *                           Sequence numbers are per partition, and PartitionedWriter already
  *                           keeps one request per partition in flight, so the lock guards nothing
- *   record batch decoder    one object per batch, and the checksum that kafkajs never looks at
+ *   fetch decodeMessages    one object per batch, and the checksum that kafkajs never looks at
  *   Connection.connect      the stock one opens a socket per caller that finds none; the spare ones
  *                           end the live one when the broker closes them as idle
  *   BrokerPool.removeBroker the stock one forgets even the only broker, after which a consumer
@@ -23,9 +23,10 @@
 import { createRequire } from 'node:module'
 import type * as Kafkajs from 'kafkajs'
 import { systemClock } from '../clock.ts'
+import { type BatchMessage, fetchedBatches } from './fetched-batches.ts'
 import { PackedRecords } from './packed-records.ts'
 import { encodeProduceBody } from './produce-request.ts'
-import { type RawBatch, readBatch } from './record-batch-reader.ts'
+import type { RawBatch } from './record-batch-reader.ts'
 
 const VERSION = '2.2.4'
 const require = createRequire(import.meta.url)
@@ -60,15 +61,7 @@ type RequestQueue = {
   pending: readonly unknown[]
   checkPendingRequests(): void
 }
-type FetchDecoder = { buffer: Buffer; offset: number }
-/** What kafkajs hands on to eachBatch: as many fields of a message as its own filters read. */
-export type BatchMessage = Readonly<{
-  offset: string
-  key: Buffer | null
-  isControlRecord: boolean
-  batchContext: Readonly<{ producerId: string; inTransaction: boolean }>
-  raw: RawBatch
-}>
+type FetchDecoder = { readonly buffer: Buffer; offset: number; readInt32(): number }
 type Codec = Readonly<{ decompress(bytes: Buffer): Promise<Buffer> }>
 
 let installed: typeof Kafkajs | undefined
@@ -92,7 +85,7 @@ function install(): typeof Kafkajs {
   replace('protocol/requests/produce/v3/request', produceRequest)
   replace('producer/groupMessagesPerPartition', grouping)
   replace('producer/eosManager', withoutBrokerLock)
-  replace('protocol/recordBatch/v0/decoder', () => decodeBatch)
+  replace('protocol/requests/fetch/v4/decodeMessages', () => fetchedMessages)
   replaceTimer()
   connectOnce()
   keepLastBroker()
@@ -234,45 +227,19 @@ function keepCheckpoint(): void {
   }
 }
 
-/** Bytes before what a batch's length field counts: base offset and the length itself. */
-const LENGTH_COUNTS_FROM = 12
-
-async function decodeBatch(decoder: FetchDecoder): Promise<{ records: BatchMessage[] }> {
+function fetchedMessages(decoder: FetchDecoder): Promise<BatchMessage[]> {
+  const size = decoder.readInt32()
   const start = decoder.offset
-  const end = start + LENGTH_COUNTS_FROM + decoder.buffer.readInt32BE(start + 8)
+  const end = Math.min(start + Math.max(size, 0), decoder.buffer.length)
   decoder.offset = end
-  if (end > decoder.buffer.length) throw partialMessage(end - decoder.buffer.length)
-  let raw = readBatch(decoder.buffer.subarray(start, end))
-  if (raw.compression !== 0) raw = { ...raw, body: await decompress(raw) }
-  return { records: [messageOf(raw)] }
+  return fetchedBatches(decoder.buffer.subarray(start, end), decompress)
 }
 
-function messageOf(raw: RawBatch): BatchMessage {
-  return {
-    // The last offset: kafkajs drops what lies below the fetch offset, and a fetch may start
-    // in the middle of a batch.
-    offset: String(raw.lastOffset),
-    // An abort marker is told by its key, the first bytes after a record's fixed part.
-    key: raw.isControl ? raw.body.subarray(5, 9) : null,
-    isControlRecord: raw.isControl,
-    batchContext: { producerId: String(raw.producerId), inTransaction: raw.inTransaction },
-    raw,
-  }
-}
-
-function decompress(raw: RawBatch): Promise<Buffer> {
+async function decompress(raw: RawBatch): Promise<Buffer> {
   const codecs = require('kafkajs/src/protocol/message/compression') as {
     lookupCodecByAttributes(attributes: number): Codec | null
   }
   const codec = codecs.lookupCodecByAttributes(raw.compression)
   if (codec === null) throw new Error(`a batch is compressed by codec ${raw.compression}`)
   return codec.decompress(raw.body)
-}
-
-/** The last batch of a fetch is often cut; kafkajs knows that by this error. */
-function partialMessage(missingBytes: number): Error {
-  const { KafkaJSPartialMessageError } = require('kafkajs/src/errors') as {
-    KafkaJSPartialMessageError: new (message: string) => Error
-  }
-  return new KafkaJSPartialMessageError(`${missingBytes} bytes of a record batch are missing`)
 }

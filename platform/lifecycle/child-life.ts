@@ -11,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Failure } from '../failure.ts'
 import type { ChildSpec } from './child-spec.ts'
 import type { RoleMessage } from './ipc-messages.ts'
+import type { LastWill } from './last-will.ts'
 
 export type Exit = Readonly<{ code: number | null; signal: NodeJS.Signals | null }>
 export type Addresses = Readonly<Record<string, string>>
@@ -29,6 +30,7 @@ export class ChildLife {
   readonly #spec: ChildSpec
   readonly #process: ChildProcess
   readonly #over = new AbortController()
+  readonly #wills = new Map<string, LastWill>()
   #beats = 0
 
   constructor(options: LifeOptions) {
@@ -58,6 +60,11 @@ export class ChildLife {
 
   get pid(): number | undefined {
     return this.#process.pid
+  }
+
+  /** What it left to be done for it, and did not take back. */
+  get wills(): readonly LastWill[] {
+    return [...this.#wills.values()]
   }
 
   /** Asks the child to end, and makes it end after `deadlineMs`. Resolves once it is gone. */
@@ -94,11 +101,17 @@ export class ChildLife {
         this.#beats += 1
         // Our own roles send nothing else over the channel.
         const sent = message as RoleMessage
+        if (sent.type === 'last_will') this.#keepWill(sent.id, sent.will)
         if (sent.type !== 'ready') return
         this.#watchHeartbeat(heartbeatMissingMs, stalled)
         resolve(sent.addresses)
       })
     })
+  }
+
+  #keepWill(id: string, will: LastWill | null): void {
+    if (will === null) this.#wills.delete(id)
+    else this.#wills.set(id, will)
   }
 
   /** After a pause of our own, waiting messages are read before the silence counts. */

@@ -7,6 +7,7 @@ import type { Clock } from '../clock.ts'
 import type { OptionTable, OptionValues } from '../config/options.ts'
 import type { Logger } from '../observe/logger.ts'
 import type { Metrics } from '../observe/metrics.ts'
+import type { LastWills } from './last-will.ts'
 import type { Service } from './service.ts'
 
 export type RoleContext<T extends OptionTable> = Readonly<{
@@ -14,6 +15,8 @@ export type RoleContext<T extends OptionTable> = Readonly<{
   logger: Logger
   metrics: Metrics
   clock: Clock
+  /** Where to leave what has to be done when this process is killed; absent: nobody would do it. */
+  wills?: LastWills
 }>
 
 export type Role<T extends OptionTable> = Readonly<{

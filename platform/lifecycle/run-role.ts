@@ -20,6 +20,7 @@ import { Metrics } from '../observe/metrics.ts'
 import { EXIT } from './exit-codes.ts'
 import { startHeartbeat } from './heartbeat.ts'
 import type { RoleMessage } from './ipc-messages.ts'
+import type { LastWills } from './last-will.ts'
 import { type ProcessEnding, watchProcessEnding } from './process-ending.ts'
 import type { Role, RoleContext, RunningRole } from './role.ts'
 import { drainServices, startServices } from './run-services.ts'
@@ -61,31 +62,37 @@ export async function runRole<T extends OptionTable>(
     drainDeadlineMs: options.drainDeadlineMs,
   }
   const reasons: { current: () => readonly string[] } = { current: () => ['starting'] }
+  const started: Service[] = []
   const admin = new AdminServer({
     host: options.adminHost,
     port: options.adminPort,
     metrics,
     notReady: () => reasons.current(),
+    stalled: () => sentences(started, 'stalled'),
   })
-  const context: RoleContext<T> = { options, logger, metrics, clock: systemClock }
-  return live({ role: role.name, life, admin, reasons, build: () => role.build(context) })
+  const context: RoleContext<T> = { options, logger, metrics, clock: systemClock, wills }
+  const build = () => role.build(context)
+  return live({ role: role.name, life, admin, started, reasons, build })
 }
 
 type Birth = Readonly<{
   role: string
   life: Life
   admin: AdminServer
+  started: Service[]
   reasons: { current: () => readonly string[] }
   build: () => Promise<RunningRole>
 }>
 
-async function live({ role, life, admin, reasons, build }: Birth): Promise<number> {
+async function live({ role, life, admin, started, reasons, build }: Birth): Promise<number> {
   const { logger, metrics, ending } = life
   const startedAtMs = systemClock.monotonicMs()
-  const started: Service[] = []
   const asked = ending.ending.then((reason) => ({ kind: 'asked' as const, reason }))
   const beat = (eventLoopDelayMs: number) => {
     metrics.set('weir_event_loop_delay_seconds', eventLoopDelayMs / 1_000)
+    // Who only a new process can help is silent, and is replaced for it.
+    const stalled = sentences(started, 'stalled')
+    if (stalled.length > 0) return logger.error('stalled', { reasons: stalled })
     tellSupervisor({ type: 'heartbeat', eventLoopDelayMs })
   }
   const stopHeartbeat = startHeartbeat(beat)
@@ -93,7 +100,7 @@ async function live({ role, life, admin, reasons, build }: Birth): Promise<numbe
     await startServices([admin], started)
     const first = await Promise.race([startAll(build, started, life), asked])
     if (first.kind === 'ready') {
-      reasons.current = () => notReadySentences(started)
+      reasons.current = () => sentences(started, 'notReady')
       const addresses = { admin: admin.url, ...first.running.addresses() }
       const tookMs = Math.round(systemClock.monotonicMs() - startedAtMs)
       logger.info('ready', { ...addresses, tookMs })
@@ -134,9 +141,9 @@ async function drainAll(started: readonly Service[], life: Life): Promise<number
   return EXIT.ok
 }
 
-function notReadySentences(services: readonly Service[]): readonly string[] {
+function sentences(services: readonly Service[], about: 'notReady' | 'stalled'): string[] {
   return services.flatMap((service) => {
-    const sentence = service.notReady?.()
+    const sentence = service[about]?.()
     return sentence === undefined ? [] : [`${service.name}: ${sentence}`]
   })
 }
@@ -162,6 +169,10 @@ function reportFailedStart(role: string, error: unknown, logger: Logger): number
   if (error instanceof Failure) process.stderr.write(`weir ${role}: ${error.message}\n`)
   else logger.error('could not start', { error })
   return EXIT.failed
+}
+
+const wills: LastWills = {
+  declare: (id, will) => tellSupervisor({ type: 'last_will', id, will: will ?? null }),
 }
 
 /** The channel may close at any moment; that is noticed as `disconnect`, not here. */

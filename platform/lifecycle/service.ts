@@ -17,4 +17,6 @@ export interface Service {
   drain(deadlineMs: number): Promise<void>
   /** Why the service cannot serve right now, in a sentence for /readyz; undefined when it can. */
   notReady?(): string | undefined
+  /** Why only a new process can help, in a sentence for /healthz; undefined while it lives. */
+  stalled?(): string | undefined
 }

@@ -10,6 +10,7 @@ import type { Clock } from '../clock.ts'
 import { Failure } from '../failure.ts'
 import { type Addresses, ChildLife, describeExit, type Exit } from './child-life.ts'
 import type { ChildSpec, ChildState, ChildStatus } from './child-spec.ts'
+import type { LastWill } from './last-will.ts'
 import { type RestartPolicy, RestartWindow } from './restart-window.ts'
 
 /** What a supervisor tells whoever prints progress, writes logs or records process ids. */
@@ -19,6 +20,8 @@ export type ChildEvent =
   | Readonly<{ kind: 'exited'; id: string; pid: number | undefined; exit: Exit; asked: boolean }>
   | Readonly<{ kind: 'stalled'; id: string }>
   | Readonly<{ kind: 'backing_off'; id: string; delayMs: number; restarts: number }>
+  | Readonly<{ kind: 'will_done'; id: string; will: LastWill; tookMs: number }>
+  | Readonly<{ kind: 'will_failed'; id: string; will: LastWill; error: unknown }>
   | Readonly<{ kind: 'gave_up'; id: string; failure: Failure }>
 
 export type ChildSurroundings = Readonly<{
@@ -28,6 +31,8 @@ export type ChildSurroundings = Readonly<{
   policy: RestartPolicy
   heartbeatMissingMs: number
   onEvent: (event: ChildEvent) => void
+  /** Does for a child what it ended without doing; undefined: nobody does. */
+  executeWill: ((will: LastWill) => Promise<void>) | undefined
 }>
 
 export class SupervisedChild {
@@ -39,6 +44,7 @@ export class SupervisedChild {
   #addresses: Addresses = {}
   #restartCount = 0
   #asked = false
+  #executing: Promise<unknown> = Promise.resolve()
   #wake: () => void = () => {}
 
   constructor(spec: ChildSpec, around: ChildSurroundings) {
@@ -69,6 +75,7 @@ export class SupervisedChild {
     this.#wake()
     if (this.#state !== 'failed') this.#state = 'stopping'
     await this.#life?.end(Math.min(deadlineMs, this.spec.shutdownMs))
+    await this.#executing
     if (this.#state !== 'failed') this.#state = 'stopped'
   }
 
@@ -110,7 +117,26 @@ export class SupervisedChild {
     void life.exited.then((exit) =>
       onEvent({ kind: 'exited', id: spec.id, pid: life.pid, exit, asked: this.#asked }),
     )
+    // At once, beside the restart: others wait for what the dead one had.
+    this.#executing = life.exited.then(() => this.#execute(life.wills))
     return life
+  }
+
+  async #execute(wills: readonly LastWill[]): Promise<void> {
+    const { clock, onEvent, executeWill } = this.#around
+    if (executeWill === undefined) return
+    const { id } = this.spec
+    const startedMs = clock.monotonicMs()
+    const executed = wills.map((will) =>
+      executeWill(will).then(
+        () => {
+          const tookMs = Math.round(clock.monotonicMs() - startedMs)
+          onEvent({ kind: 'will_done', id, will, tookMs })
+        },
+        (error: unknown) => onEvent({ kind: 'will_failed', id, will, error }),
+      ),
+    )
+    await Promise.all(executed)
   }
 
   async #keepRunning(firstLife: ChildLife): Promise<void> {

@@ -13,6 +13,7 @@
 import type { Clock } from '../clock.ts'
 import { Failure } from '../failure.ts'
 import type { ChildSpec, ChildStatus } from './child-spec.ts'
+import type { LastWill } from './last-will.ts'
 import { RESTART_POLICY, type RestartPolicy } from './restart-window.ts'
 import type { Service } from './service.ts'
 import { type ChildEvent, SupervisedChild } from './supervised-child.ts'
@@ -25,6 +26,8 @@ export type SupervisorOptions = Readonly<{
   policy?: RestartPolicy
   heartbeatMissingMs?: number
   onEvent?: (event: ChildEvent) => void
+  /** Does for a child that ended what it left as its last will; must settle by itself. */
+  executeWill?: (will: LastWill) => Promise<void>
 }>
 
 const HEARTBEAT_MISSING_MS = 15_000
@@ -45,6 +48,7 @@ export class Supervisor implements Service {
       policy: options.policy ?? RESTART_POLICY,
       heartbeatMissingMs: options.heartbeatMissingMs ?? HEARTBEAT_MISSING_MS,
       onEvent: (event: ChildEvent) => this.#noticed(event),
+      executeWill: options.executeWill,
     }
     this.#clock = options.clock
     this.#onEvent = options.onEvent ?? (() => {})

@@ -46,6 +46,11 @@ export const METRICS = {
     help: 'Messages recorded as dead letters instead of telemetry.',
     labels: ['protocol', 'reason'],
   },
+  weir_ingress_restamped_total: {
+    type: 'counter',
+    help: 'Messages moved to their receive time, because the clock of their device was wrong.',
+    labels: [],
+  },
   weir_ingress_busy_total: {
     type: 'counter',
     help: 'Times a protocol was told to wait because too much was queued for Kafka.',
@@ -117,6 +122,36 @@ export const METRICS = {
     type: 'counter',
     help: 'Times that wanted offsets were not in the log any more, by topic. Must stay 0.',
     labels: ['topic'],
+  },
+  weir_kafka_fetched_bytes_total: {
+    type: 'counter',
+    help: 'Bytes of records read from Kafka, by topic.',
+    labels: ['topic'],
+  },
+  weir_kafka_damaged_fetches_total: {
+    type: 'counter',
+    help: 'Fetches with bytes that Kafka did not store, by topic. They are fetched again.',
+    labels: ['topic'],
+  },
+  weir_kafka_rebalances_total: {
+    type: 'counter',
+    help: 'Times that a consumer was given its partitions, by consumer.',
+    labels: ['consumer'],
+  },
+  weir_kafka_group_generation: {
+    type: 'gauge',
+    help: 'Generation of the consumer group as this member knows it.',
+    labels: ['consumer'],
+  },
+  weir_kafka_lag_records: {
+    type: 'gauge',
+    help: 'Records between the position of a consumer and the end of a partition.',
+    labels: ['consumer', 'topic', 'partition'],
+  },
+  weir_kafka_lag_seconds: {
+    type: 'gauge',
+    help: 'Age of the newest record that a consumer has read, where there are newer ones.',
+    labels: ['consumer', 'topic', 'partition'],
   },
   weir_supervisor_restarts_total: {
     type: 'counter',
