@@ -3,6 +3,7 @@ import type { DeviceStore } from '../devices/device-store.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { About } from './contract/resources.ts'
 import type { LatestValues } from './live/latest-values.ts'
+import type { RollupReader } from './readings/rollup-reader.ts'
 import type { TelemetryReader } from './readings/telemetry-reader.ts'
 
 export type ApiParts = Readonly<{
@@ -10,6 +11,7 @@ export type ApiParts = Readonly<{
   about: About
   devices: DeviceStore
   telemetry: TelemetryReader
+  rollups: RollupReader
   /** The newest value of each series that the live stream has seen. */
   latest: LatestValues
 }>

@@ -88,7 +88,9 @@ function parametersOf(
     const text = given.get(spec.name)
     if (text !== undefined) values.set(spec.name, parseParameter(spec, text))
     else if (spec.required === true) throw invalid(`${spec.name} is missing.`, spec.name)
-    else if (spec.kind === 'integer') values.set(spec.name, spec.default)
+    else if (spec.kind === 'integer' && spec.default !== undefined) {
+      values.set(spec.name, spec.default)
+    }
   }
   return new Parameters(values)
 }

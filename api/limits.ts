@@ -22,6 +22,11 @@ export const LIMITS = {
   readingsPerPageDefault: 1_000,
   rollupPointsMax: 10_000,
   rollupPointsDefault: 1_000,
+  /** Windows of one answer whose percentiles are asked for, and how many of them. */
+  percentilePointsMax: 2_000,
+  percentilesMax: 10,
+  /** The longest expected interval between two samples. */
+  intervalMsMax: 31 * 86_400_000,
   /** How long one question may keep the database busy. */
   querySecondsMax: 10,
   metricCharsMax: 128,
@@ -57,7 +62,8 @@ export const LIMITS = {
 export function assertLimits(): void {
   assert.ok(LIMITS.devicesPerPageDefault <= LIMITS.devicesPerPageMax)
   assert.ok(LIMITS.readingsPerPageDefault <= LIMITS.readingsPerPageMax)
-  assert.ok(LIMITS.rollupPointsDefault <= LIMITS.rollupPointsMax)
+  assert.ok(LIMITS.rollupPointsDefault <= LIMITS.percentilePointsMax)
+  assert.ok(LIMITS.percentilePointsMax <= LIMITS.rollupPointsMax)
   assert.ok(LIMITS.liveFrameItemsMax <= LIMITS.liveStepsMax)
   assert.ok(LIMITS.liveStepsMax <= LIMITS.livePendingSeriesMax)
   assert.ok(LIMITS.liveFrameBytesMax <= LIMITS.livePendingBytesMax)

@@ -26,6 +26,8 @@ import { FLOW_CHECK_MS, LiveFeed } from './live/live-feed.ts'
 import { LiveFlow } from './live/live-flow.ts'
 import { LiveHub } from './live/live-hub.ts'
 import { RecentWindows } from './live/recent-windows.ts'
+import { Retention } from './readings/retention.ts'
+import { RollupReader } from './readings/rollup-reader.ts'
 import { TelemetryReader } from './readings/telemetry-reader.ts'
 
 type Context = RoleContext<typeof API_OPTIONS>
@@ -107,6 +109,7 @@ function partsOf(
     },
     devices: new DeviceStore(postgres, options.credentialKey),
     telemetry: new TelemetryReader(clickhouse),
+    rollups: new RollupReader(clickhouse, new Retention(clickhouse, clock)),
     latest: new LatestValues({
       seriesMax: LIMITS.latestSeriesMax,
       metricsPerDeviceMax: LIMITS.latestMetricsPerDeviceMax,

@@ -59,7 +59,8 @@ function operationOf(route: Route): Json {
 }
 
 function parameterOf(spec: ParameterSpec, place: 'path' | 'query'): Json {
-  const hint = spec.kind === 'time' ? ` Left out: ${spec.defaultDoc}.` : ''
+  const optional = spec.kind === 'time' && spec.defaultDoc !== undefined
+  const hint = optional ? ` Left out: ${spec.defaultDoc}.` : ''
   return {
     name: spec.name,
     in: place,

@@ -13,8 +13,8 @@ type Named = Readonly<{ name: string; doc: string; required?: boolean }>
 export type ParameterSpec = Named &
   (
     | Readonly<{ kind: 'text'; pattern?: string; charsMin?: number; charsMax?: number }>
-    | Readonly<{ kind: 'integer'; min: number; max: number; default: number }>
-    | Readonly<{ kind: 'time'; defaultDoc: string }>
+    | Readonly<{ kind: 'integer'; min: number; max: number; default?: number }>
+    | Readonly<{ kind: 'time'; defaultDoc?: string }>
     | Readonly<{ kind: 'choice'; choices: readonly string[] }>
   )
 
@@ -59,7 +59,7 @@ export type Reply = Readonly<{
 }>
 
 export type Route = Readonly<{
-  method: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   /** `{name}` stands for one path segment and has a parameter of that name. */
   path: string
   operationId: string
@@ -119,7 +119,12 @@ export function schemaOfParameter(spec: ParameterSpec): JsonSchema {
         ...(spec.pattern === undefined ? {} : { pattern: spec.pattern }),
       }
     case 'integer':
-      return { type: 'integer', minimum: spec.min, maximum: spec.max, default: spec.default }
+      return {
+        type: 'integer',
+        minimum: spec.min,
+        maximum: spec.max,
+        ...(spec.default === undefined ? {} : { default: spec.default }),
+      }
     case 'time':
       return {
         oneOf: [

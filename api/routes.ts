@@ -5,7 +5,8 @@ import { getAbout } from './about-handler.ts'
 import { createDevice, deleteDevice, getDevice, listDevices } from './devices/device-handlers.ts'
 import { LIMITS } from './limits.ts'
 import { openApiOf } from './openapi.ts'
-import { getLatest, getReadings, getRollups } from './readings/reading-handlers.ts'
+import { getLatest, getReadings } from './readings/reading-handlers.ts'
+import { getRollups } from './readings/rollup-handler.ts'
 import type { ParameterSpec, Route } from './route.ts'
 import { ref } from './schemas.ts'
 
@@ -56,6 +57,9 @@ export const ROUTES: readonly Route[] = [
   {
     method: 'POST',
     path: '/v1/devices',
+/** From 0 to 100, with up to three decimals. */
+const PERCENTILE = '(?:100|\\d{1,2}(?:\\.\\d{1,3})?)'
+
     operationId: 'createDevice',
     summary: 'Register a device and get its credential',
     description: 'The secret is in this answer only: it is stored as a keyed hash.',
@@ -157,7 +161,7 @@ export const ROUTES: readonly Route[] = [
         name: 'resolution',
         kind: 'choice',
         choices: RESOLUTIONS,
-        doc: 'Left out: the finest with at most `maxPoints` windows in the span.',
+        doc: 'Left out: the finest with at most `maxPoints` windows that is kept for the span.',
       },
       {
         name: 'maxPoints',
@@ -188,6 +192,21 @@ export const ROUTES: readonly Route[] = [
   {
     method: 'GET',
     path: '/openapi.json',
+      {
+        name: 'percentiles',
+        kind: 'text',
+        pattern: `^${PERCENTILE}(?:,${PERCENTILE}){0,${LIMITS.percentilesMax - 1}}$`,
+        doc:
+          `Such as 50,95,99.9: at most ${LIMITS.percentilesMax} different numbers from 0 to 100, ` +
+          `for at most ${LIMITS.percentilePointsMax} windows.`,
+      },
+      {
+        name: 'intervalMs',
+        kind: 'integer',
+        min: 1,
+        max: LIMITS.intervalMsMax,
+        doc: 'How far apart samples are expected to be: every window then says its completeness.',
+      },
     operationId: 'getOpenApi',
     summary: 'This document',
     access: 'public',

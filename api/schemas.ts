@@ -6,6 +6,7 @@ import type { Definitions, JsonSchema } from './json-schema.ts'
 
 export const ref = (name: string): JsonSchema => ({ $ref: `#/components/schemas/${name}` })
 
+import { QUANTILE_RELATIVE_ERROR } from '../schemas/quantile-sketch.ts'
 const TIME: JsonSchema = { type: 'integer', description: 'Milliseconds since 1970 UTC.' }
 const NUMBER_OR_NULL: JsonSchema = { type: ['number', 'null'] }
 const NEXT: JsonSchema = {
@@ -51,8 +52,87 @@ export const SCHEMAS: Definitions = {
     ['name'],
   ),
   Device: object(DEVICE),
+const READING = {
+  at: TIME,
+  value: ref('Value'),
+  deviceAt: {
+    ...TIME,
+    description: 'The time the device claimed, where its message was restamped; absent otherwise.',
+  },
+} as const satisfies Record<string, JsonSchema>
   CreatedDevice: object({ device: ref('Device'), credential: ref('Credential') }),
   Credential: {
+const ROLLUP = object(
+  {
+    start: TIME,
+    count: { type: 'integer', minimum: 1 },
+    sum: NUMBER_OR_NULL,
+    min: NUMBER_OR_NULL,
+    max: NUMBER_OR_NULL,
+    mean: NUMBER_OR_NULL,
+    stddev: { ...NUMBER_OR_NULL, description: 'Population: of these samples alone.' },
+    timeWeightedMean: {
+      ...NUMBER_OR_NULL,
+      description:
+        'Over the time from the first sample to the last, with straight lines between samples. ' +
+        'Of a single sample, its value.',
+    },
+    first: ref('Value'),
+    last: ref('Value'),
+    percentiles: {
+      type: 'object',
+      additionalProperties: NUMBER_OR_NULL,
+      description:
+        'By percentile. Of n values the p-th is the ceil(p/100 n)th, found in a sketch and wrong ' +
+        'by at most `percentileRelativeError` of itself. Null for texts, and where samples are ' +
+        'older than the sketches.',
+    },
+    completeness: {
+      type: 'number',
+      minimum: 0,
+      maximum: 1,
+      description:
+        'Count as a share of `expected.samplesPerWindow`, at most 1. Of a window that is not ' +
+        'final, the share so far of all that the whole window should get.',
+    },
+    final: { type: 'boolean', description: 'Event time has passed the end of the window.' },
+    correctedAt: {
+      ...TIME,
+      description: 'When a late sample last changed the window after it was final; 0: never.',
+    },
+    version: {
+      type: 'integer',
+      description: 'Of two states of one window the higher version is right.',
+    },
+  },
+  ['percentiles', 'completeness'],
+)
+const ROLLUPS = object(
+  {
+    resolution: { type: 'string', enum: RESOLUTIONS },
+    items: listOf(ref('Rollup')),
+    percentileRelativeError: {
+      type: 'number',
+      const: QUANTILE_RELATIVE_ERROR,
+      description: 'The largest error of a percentile, as a share of its value.',
+    },
+    expected: {
+      ...object({
+        intervalMs: { type: 'integer', minimum: 1 },
+        samplesPerWindow: { type: 'number', description: 'Length of a window / intervalMs.' },
+      }),
+      description: 'What completeness is measured against. A window without samples is absent.',
+    },
+    expiredBefore: {
+      ...TIME,
+      description:
+        'Windows that start before this have expired at this resolution; a coarser one is kept ' +
+        'for longer. There only when the span begins before it.',
+    },
+  },
+  ['percentileRelativeError', 'expected', 'expiredBefore'],
+)
+
     ...object({ username: { type: 'string' }, secret: { type: 'string' } }),
     description: 'What the device connects with. The secret is shown in this answer only.',
   },
@@ -76,29 +156,12 @@ export const SCHEMAS: Definitions = {
     },
     ['mqttUrl'],
   ),
-  LatestValue: object({ value: ref('Value'), at: TIME }),
+  LatestValue: object(READING, ['deviceAt']),
   Latest: object({ device: DEVICE_ID, values: LATEST_BY_METRIC }),
-  Reading: object({ at: TIME, value: ref('Value') }),
+  Reading: object(READING, ['deviceAt']),
   Readings: object({ items: listOf(ref('Reading')), next: NEXT }),
-  Rollup: object({
-    start: TIME,
-    count: { type: 'integer', minimum: 1 },
-    sum: NUMBER_OR_NULL,
-    min: NUMBER_OR_NULL,
-    max: NUMBER_OR_NULL,
-    mean: NUMBER_OR_NULL,
-    first: ref('Value'),
-    last: ref('Value'),
-    final: { type: 'boolean', description: 'Event time has passed the end of the window.' },
-    version: {
-      type: 'integer',
-      description: 'Of two states of one window the higher version is right.',
-    },
-  }),
-  Rollups: object({
-    resolution: { type: 'string', enum: RESOLUTIONS },
-    items: listOf(ref('Rollup')),
-  }),
+  Rollup: ROLLUP,
+  Rollups: ROLLUPS,
   Problem: {
     type: 'object',
     description: 'RFC 9457.',

@@ -27,22 +27,44 @@ export type DeviceList = {
 }
 
 /** GET /v1/devices/{id}/latest: newest by event time. */
-export type LatestValue = { value: Value; at: number }
+export type LatestValue = {
+  value: Value
+  at: number
+  /** The time that the device claimed, where the edge restamped its message; absent otherwise. */
+  deviceAt?: number
+}
 export type Latest = { device: string; values: Record<string, LatestValue> }
 
 /** GET /v1/devices/{id}/readings?metric&from&to&limit&cursor: [from, to), oldest first. */
-export type Readings = { items: { at: number; value: Value }[]; next: string | null }
+export type Readings = { items: Reading[]; next: string | null }
+export type Reading = LatestValue
 
-/** GET /v1/devices/{id}/rollups?metric&from&to&resolution&maxPoints: windows that start in [from, to). */
+/**
+ * GET /v1/devices/{id}/rollups?metric&from&to&resolution&maxPoints&percentiles&intervalMs: windows
+ * that start in [from, to).
+ */
 export const RESOLUTIONS = ['10s', '1m', '15m', '1h', '6h', '1d'] as const
 export type Resolution = (typeof RESOLUTIONS)[number]
-export type Rollups = { resolution: Resolution; items: Rollup[] }
+/** Those that are stored; the others are merged from them when they are asked for. */
+export const STORED_RESOLUTIONS = ['10s', '1m', '1h', '1d'] as const
+export type StoredResolution = (typeof STORED_RESOLUTIONS)[number]
+
+export type Rollups = {
+  resolution: Resolution
+  items: Rollup[]
+  /** The largest error of a percentile, as a share of its value. Only where percentiles are. */
+  percentileRelativeError?: number
+  /** What completeness is measured against. Only where `intervalMs` was given. */
+  expected?: { intervalMs: number; samplesPerWindow: number }
+  /** Windows that start before this have expired at this resolution; only where the span does. */
+  expiredBefore?: number
+}
 export type Rollup = {
   start: number
   count: number
   /**
-   * Null for text series, which have only count, first and last. Sum and mean are null too when the
-   * sum is beyond the range of a 64-bit float.
+   * Null for text series, which have only count, first and last. What is computed from sums is null
+   * too when it is beyond the range of a 64-bit float.
    */
   sum: number | null
   min: number | null
@@ -58,9 +80,19 @@ export type Rollup = {
 /** RFC 9457, application/problem+json. */
 export type Problem = {
   type: string
+  /** Standard deviation of the samples themselves (population, not of a larger whole). */
+  stddev: number | null
+  /** The mean over time from the first sample to the last, with straight lines in between. */
+  timeWeightedMean: number | null
   title: string
   status: number
+  /** By percentile, as it was asked for; null for texts. */
+  percentiles?: Record<string, number | null>
+  /** Samples that came as a share of those expected in the whole window, at most 1. */
+  completeness?: number
   code: string
+  /** When a late sample last changed this window after it was final; 0: never. */
+  correctedAt: number
   detail: string
   retryAfterMs?: number
   /** The field or parameter the problem is about. */

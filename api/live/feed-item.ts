@@ -5,7 +5,7 @@
 import type { WindowUpdate, Window } from '../../schemas/window-update.ts'
 import type { ReadingItem, RollupItem } from '../contract/live.ts'
 import type { Value } from '../contract/resources.ts'
-import { valueOf } from '../readings/telemetry-reader.ts'
+import { rollupOf } from '../readings/rollup-item.ts'
 
 export type FeedStream = 'readings' | 'rollups'
 
@@ -47,9 +47,8 @@ export class FeedItem {
 const lengthOf = (value: Value): number => (typeof value === 'string' ? value.length : 0)
 
 /** U+0000 separates: neither ids nor metrics contain it. */
-export function readingItem(device: string, metric: string, at: number, value: Value): FeedItem {
-  return new FeedItem(`${device}\0${metric}`, at, { device, metric, at, value })
-}
+export const readingItem = (body: ReadingItem): FeedItem =>
+  new FeedItem(`${body.device}\0${body.metric}`, body.at, body)
 
 /** undefined for a resolution that the live feed does not carry. */
 export function rollupItem(update: WindowUpdate, window: Window): FeedItem | undefined {
@@ -57,22 +56,13 @@ export function rollupItem(update: WindowUpdate, window: Window): FeedItem | und
   if (resolution === undefined) return undefined
   const { device } = update
   const { metric, start, version } = window
-  const counted = window.kind !== 'text'
-  return new FeedItem(`${device}\0${metric}\0${resolution}\0${start}`, version, {
-    device,
-    metric,
-    resolution,
-    start,
-    count: window.count,
-    sum: counted ? window.sum : null,
-    min: counted ? window.min : null,
-    max: counted ? window.max : null,
-    mean: counted ? window.sum / window.count : null,
-    first: valueOf(window.kind, window.first, window.firstText),
-    last: valueOf(window.kind, window.last, window.lastText),
-    final: window.final,
-    version,
-  })
+  const rollup = rollupOf(
+    window.kind,
+    { ...window, firstTsMs: window.firstTs, lastTsMs: window.lastTs },
+    { startMs: start, final: window.final, correctedAtMs: window.correctedAt, version },
+  )
+  const key = `${device}\0${metric}\0${resolution}\0${start}`
+  return new FeedItem(key, version, { device, metric, resolution, ...rollup })
 }
 
 function liveResolution(resolutionMs: number): '10s' | '1m' | undefined {

@@ -64,8 +64,8 @@ export class LatestValues {
   valuesOf(tenant: string, device: string): Record<string, LatestValue> {
     const known = this.#devices.get(tenant, device)
     const values: [string, LatestValue][] = []
-    for (const { metric, value, at } of known?.values.values() ?? []) {
-      values.push([metric, { value, at }])
+    for (const { metric, value, at, deviceAt } of known?.values.values() ?? []) {
+      values.push([metric, deviceAt === undefined ? { value, at } : { value, at, deviceAt }])
     }
     // fromEntries defines own properties: a metric called __proto__ stays a metric.
     return Object.fromEntries(values)

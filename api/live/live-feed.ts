@@ -22,6 +22,7 @@ import type { WindowUpdate } from '../../schemas/window-update.ts'
 import { type FeedStream, readingItem, rollupItem } from './feed-item.ts'
 import type { LiveFlow } from './live-flow.ts'
 import type { LiveHub } from './live-hub.ts'
+import type { ReadingItem } from '../contract/live.ts'
 import type { Value } from '../contract/resources.ts'
 
 const LOOK_BACK_MS = 60_000
@@ -190,7 +191,8 @@ export class LiveFeed implements Service {
 
   /** What the pipeline will not count is not shown, by the same rule and the same clocks. */
   #telemetry(record: Telemetry, appendedAtMs: number): void {
-    if (record.device === '') return
+    const { device, shiftMs = 0 } = record
+    if (device === '') return
     const { acceptedAgeMs } = this.#options
     const times = { clampMs: clampMs(record.recvTs, appendedAtMs), appendMs: appendedAtMs }
     const all = [record.numbers, record.booleans, record.strings]
@@ -200,8 +202,9 @@ export class LiveFeed implements Service {
           const value = v[index] ?? Number.NaN
           const atMs = t0 + (dt[index] ?? 0)
           if (timeRefusal(atMs, times, acceptedAgeMs) === undefined && isShown(value)) {
-            const item = readingItem(record.device, metric, atMs, value)
-            this.#options.hub.reading(record.tenant, item, appendedAtMs)
+            const body: ReadingItem = { device, metric, at: atMs, value }
+            if (shiftMs !== 0) body.deviceAt = atMs + shiftMs
+            this.#options.hub.reading(record.tenant, readingItem(body), appendedAtMs)
           }
         }
       }

@@ -98,9 +98,7 @@ export class LiveHub {
       yield* this.#parts.windows.of(tenant, devices)
       return
     }
-    for (const { device, metric, at, value } of this.#parts.latest.of(tenant, devices)) {
-      yield readingItem(device, metric, at, value)
-    }
+    for (const value of this.#parts.latest.of(tenant, devices)) yield readingItem(value)
   }
 
   /** Has the reader flush with the next tick: at once after a quiet time, else a tick later. */

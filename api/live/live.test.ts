@@ -200,6 +200,22 @@ describe('readings', () => {
     await client.close()
   })
 
+  it('of a restamped message say what time the device claimed, live and in latest', async () => {
+    const client = await open()
+    client.subscribe('a', 'readings', { devices: ['restamped'] })
+    await client.next('snapshot')
+    const at = systemClock.nowMs()
+    await live.say({ device: 'restamped', at, value: 4 }, { shiftMs: -3_600_000 })
+    const items = await client.updatesUntil(isValue(4))
+    const value = { value: 4, at, deviceAt: at - 3_600_000 }
+    assert.deepEqual(items, [{ device: 'restamped', metric: 'm', ...value }])
+    const ask = clientOf(live.server.port, databases.keys.acme)
+    await ask('/v1/devices', jsonBody({ id: 'restamped' }))
+    const latest = await ask('/v1/devices/restamped/latest')
+    assert.deepEqual(latest.body, { device: 'restamped', values: { m: value } })
+    await client.close()
+  })
+
   it('go by event time: late and future samples are no news', async () => {
     const now = systemClock.nowMs()
     const client = await open()
@@ -312,6 +328,24 @@ describe('rollups', () => {
       [8, 9],
     )
     await Promise.all([client.close(), late.close()])
+  })
+
+  it('tell a correction within a second of its record, with when it was made', async () => {
+    const client = await open()
+    client.subscribe('a', 'rollups', { devices: ['late'], resolution: '10s' })
+    await client.next('snapshot')
+    const past = { start: start - 3_600_000, count: 2, m2: 2, integral: 3_000, lastTs: 2_000 }
+    await live.window('acme', 'late', { ...past, final: true, version: 256 })
+    await client.updatesUntil((item) => rollup(item).version === 256)
+    const correctedAt = systemClock.nowMs()
+    await live.window('acme', 'late', { ...past, final: true, version: 512, correctedAt })
+    const items = await client.updatesUntil((item) => rollup(item).version === 512)
+    const tookMs = systemClock.nowMs() - correctedAt
+    assert.ok(tookMs < 1_000, `after ${tookMs} ms`)
+    const item = rollup(items.at(-1) ?? assert.fail())
+    assert.deepEqual([item.final, item.correctedAt], [true, correctedAt])
+    assert.deepEqual([item.stddev, item.timeWeightedMean], [1, 1.5])
+    await client.close()
   })
 
   it('pass on corrections of windows long gone', async () => {

@@ -1,14 +1,13 @@
 /** What the endpoints of measurements do. */
 import type { ApiParts } from '../api-parts.ts'
-import type { Latest, Readings, Resolution, Rollups } from '../contract/resources.ts'
+import type { Latest, Readings } from '../contract/resources.ts'
 import { decodeCursor, encodeCursor } from '../cursor.ts'
 import { existing } from '../devices/device-handlers.ts'
 import { LIMITS } from '../limits.ts'
 import { invalid, Refusal } from '../problem.ts'
 import type { Call, Reply } from '../route.ts'
 import { newestOfDevices } from './newest-values.ts'
-import { finestFor, resolutionNamed } from './resolution.ts'
-import type { ReadingPosition, SeriesRef, SpanMs } from './telemetry-reader.ts'
+import type { ReadingPosition, SpanMs } from './telemetry-reader.ts'
 
 const DEFAULT_SPAN_MS = 3_600_000
 
@@ -31,9 +30,9 @@ export async function getReadings(parts: ApiParts, call: Call): Promise<Reply> {
   const rows = found.slice(0, limit)
   const last = rows.at(-1)
   const more = found.length > limit && last !== undefined
-  const position = more ? [span.fromMs, span.toMs, last.at, last.series] : []
+  const position = more ? [span.fromMs, span.toMs, last.reading.at, last.series] : []
   const body: Readings = {
-    items: rows.map(({ at, value }) => ({ at, value })),
+    items: rows.map(({ reading }) => reading),
     next: more ? encodeCursor(questionOf(call, [device.id, metric]), position) : null,
   }
   return { status: 200, body }
@@ -68,35 +67,7 @@ const questionOf = (call: Call, subject: readonly string[]): readonly unknown[] 
   call.parameters.integer('to') ?? null,
 ]
 
-export async function getRollups(parts: ApiParts, call: Call): Promise<Reply> {
-  const device = await existing(parts, call)
-  const metric = call.parameters.requiredText('metric')
-  const span = spanOf(parts, call)
-  const resolution = resolutionOf(call, span)
-  const series = mainSeries(await parts.telemetry.series(call.tenant, [device.id], metric))
-  const ask = { ...span, resolution, limit: LIMITS.rollupPointsMax + 1 }
-  const items = series === undefined ? [] : await parts.telemetry.rollups(call.tenant, series, ask)
-  if (items.length > LIMITS.rollupPointsMax) {
-    const text = `The span has more than ${LIMITS.rollupPointsMax} windows of ${resolution}: ask for a shorter span or a coarser resolution.`
-    throw new Refusal('limit_exceeded', text, { field: 'resolution' })
-  }
-  const body: Rollups = { resolution, items: [...items] }
-  return { status: 200, body }
-}
-
-function resolutionOf(call: Call, span: SpanMs): Resolution {
-  const named = resolutionNamed(call.parameters.text('resolution') ?? '')
-  const pointsMax = call.parameters.integer('maxPoints') ?? LIMITS.rollupPointsDefault
-  return named ?? finestFor(span.toMs - span.fromMs, pointsMax)
-}
-
-/** A metric that changed its type has a series of each kind: numbers go before the others. */
-function mainSeries(series: readonly SeriesRef[]): SeriesRef | undefined {
-  const of = (kind: SeriesRef['kind']) => series.find((one) => one.kind === kind)
-  return of('number') ?? of('boolean') ?? of('text')
-}
-
-function spanOf({ clock }: ApiParts, call: Call): SpanMs {
+export function spanOf({ clock }: ApiParts, call: Call): SpanMs {
   const toMs = call.parameters.integer('to') ?? clock.nowMs()
   const fromMs = call.parameters.integer('from') ?? Math.max(0, toMs - DEFAULT_SPAN_MS)
   return checkedSpan(fromMs, toMs)

@@ -267,6 +267,8 @@ describe('rollups', () => {
     last: value + 1,
     firstTs: startMs,
     lastTs: startMs + 5_000,
+    m2: 2,
+    integral: value * 5_000,
     final,
     version,
   })
@@ -274,7 +276,7 @@ describe('rollups', () => {
     const { clickhouse } = databases
     await insertRollups(clickhouse, 'rollup_10s', [
       window(START_MS, 512, false, 3),
-      window(START_MS, 768, true, 4),
+      { ...window(START_MS, 768, true, 4), correctedAt: START_MS + 90_000 },
       window(START_MS + 10_000, 900, false, 5),
     ])
     await insertRollups(clickhouse, 'rollup_10s', [window(START_MS, 511, true, 1)])
@@ -295,9 +297,12 @@ describe('rollups', () => {
           min: 3,
           max: 5,
           mean: 4,
+          stddev: 1,
+          timeWeightedMean: 4,
           first: 3,
           last: 5,
           final: true,
+          correctedAt: START_MS + 90_000,
           version: 768,
         },
         {
@@ -307,9 +312,12 @@ describe('rollups', () => {
           min: 4,
           max: 6,
           mean: 5,
+          stddev: 1,
+          timeWeightedMean: 5,
           first: 4,
           last: 6,
           final: false,
+          correctedAt: 0,
           version: 900,
         },
       ],
@@ -327,6 +335,7 @@ describe('rollups', () => {
       [text?.sum, text?.min, text?.max, text?.mean, text?.first, text?.last],
       [null, null, null, null, 'a', 'b'],
     )
+    assert.deepEqual([text?.stddev, text?.timeWeightedMean, text?.count], [null, null, 2])
     const [door] = await items('door')
     assert.deepEqual([door?.first, door?.last, door?.mean], [false, true, 1])
   })
@@ -359,5 +368,29 @@ describe('rollups', () => {
     assertRefused(await ask(`${path}&resolution=5m`), 'request_invalid', 'resolution')
     assertRefused(await ask(`${path}&maxPoints=0`), 'request_invalid', 'maxPoints')
     assertRefused(await ask(`${path}&limit=5`), 'request_invalid', 'limit')
+  })
+})
+
+describe('a restamped message', () => {
+  it('shows when the device said it was, in readings and in latest', async () => {
+    const { clickhouse } = databases
+    const [series, atMs, metric] = ['77', START_MS + 40_000, 'restamped']
+    const row = { tenant: 'acme', series }
+    await insertSeries(clickhouse, [{ ...row, device: 'pump', metric, kind: 'number' }])
+    await insertSamples(clickhouse, [
+      { ...row, atMs, value: 1, shift: 86_400_000 },
+      { ...row, atMs: atMs + 1, value: 2, shift: -5_000 },
+      { ...row, atMs: atMs + 2, value: 3 },
+    ])
+    assert.deepEqual((await readings(`metric=${metric}&${span}`)).items, [
+      { at: atMs, value: 1, deviceAt: atMs + 86_400_000 },
+      { at: atMs + 1, value: 2, deviceAt: atMs + 1 - 5_000 },
+      { at: atMs + 2, value: 3 },
+    ])
+    const refs = await databases.parts.telemetry.series('acme', ['pump'], metric)
+    await insertSamples(clickhouse, [{ ...row, atMs: atMs + 3, value: 4, shift: 60_000 }])
+    const newest = await databases.parts.telemetry.newest('acme', refs, systemClock.nowMs())
+    const said = { value: 4, at: atMs + 3, deviceAt: atMs + 60_003 }
+    assert.deepEqual(newest, [{ device: 'pump', metric, ...said }])
   })
 })

@@ -1,5 +1,5 @@
-/** Which resolutions there are, which table answers them, and which one fits a span. */
-import { RESOLUTIONS, type Resolution } from '../contract/resources.ts'
+/** Which resolutions there are, which tables answer them, and which one fits a span. */
+import { RESOLUTIONS, type Resolution, type StoredResolution } from '../contract/resources.ts'
 
 const MS: Readonly<Record<Resolution, number>> = {
   '10s': 10_000,
@@ -12,16 +12,46 @@ const MS: Readonly<Record<Resolution, number>> = {
 
 export const resolutionMs = (resolution: Resolution): number => MS[resolution]
 
-/** The table whose rows are, or make up, the windows of a resolution, and its rows' length. */
-export function sourceOf(resolution: Resolution): Readonly<{ table: string; rowMs: number }> {
-  return resolution === '10s'
-    ? { table: 'rollup_10s', rowMs: MS['10s'] }
-    : { table: 'rollup_1m', rowMs: MS['1m'] }
+export type RollupTable = Readonly<{ table: string; rowMs: number }>
+
+const tableOf = (resolution: StoredResolution): RollupTable => ({
+  table: `rollup_${resolution}`,
+  rowMs: MS[resolution],
+})
+
+/** The table whose rows are the windows of a resolution. */
+export const storedIn = (resolution: StoredResolution): RollupTable => tableOf(resolution)
+
+/**
+ * The tables whose rows make up the windows of a resolution, coarsest first. An hour or a day is
+ * stored when it has ended: what a table does not have yet is made of rows of the next one.
+ */
+export function sourcesOf(resolution: Resolution): readonly [RollupTable, ...RollupTable[]] {
+  switch (resolution) {
+    case '10s':
+      return [tableOf('10s')]
+    case '1m':
+    case '15m':
+      return [tableOf('1m')]
+    case '1h':
+    case '6h':
+      return [tableOf('1h'), tableOf('1m')]
+    case '1d':
+      return [tableOf('1d'), tableOf('1h'), tableOf('1m')]
+  }
 }
 
-/** The finest resolution with at most `pointsMax` windows in the span; the coarsest if none. */
-export function finestFor(spanMs: number, pointsMax: number): Resolution {
-  return RESOLUTIONS.find((resolution) => spanMs / MS[resolution] <= pointsMax) ?? '1d'
+/**
+ * The finest resolution with at most `pointsMax` windows in the span, among those that are kept for
+ * long enough; the coarsest if none is.
+ */
+export function finestFor(
+  spanMs: number,
+  pointsMax: number,
+  isKept: (resolution: Resolution) => boolean,
+): Resolution {
+  const fits = (resolution: Resolution): boolean => spanMs / MS[resolution] <= pointsMax
+  return RESOLUTIONS.find((resolution) => fits(resolution) && isKept(resolution)) ?? '1d'
 }
 
 export const resolutionNamed = (text: string): Resolution | undefined =>

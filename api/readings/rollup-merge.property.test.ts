@@ -1,17 +1,25 @@
-/** Coarse windows are merged from minute rows in ClickHouse: held here to a plain loop. */
+/**
+ * Windows at every resolution, from tables in which some hours and days are stored and others are
+ * not yet: held here to a plain look at all the samples.
+ */
 import assert from 'node:assert/strict'
 import { after, before, it } from 'node:test'
 import fc from 'fast-check'
 import { systemClock } from '../../platform/clock.ts'
+import { binOf } from '../../schemas/quantile-sketch.ts'
+import { emptyWindowState, mergeInto, type WindowState } from '../../schemas/window-merge.ts'
 import { testStack } from '../../test/stack.ts'
-import type { Resolution, Rollup } from '../contract/resources.ts'
+import { type Resolution, RESOLUTIONS } from '../contract/resources.ts'
 import { type ApiDatabases, openDatabases } from '../testing/api-fixture.ts'
 import { insertRollups, type RollupRow } from '../testing/telemetry-rows.ts'
 import { resolutionMs } from './resolution.ts'
+import type { MergedWindow } from './rollup-reader.ts'
 
 const MINUTE_MS = 60_000
+const HOUR_MS = 3_600_000
 const DAY_MS = 86_400_000
-/** A midnight that the table's TTL has not reached. */
+const DAYS = 3
+/** A midnight that no table's TTL has reached. */
 const START_MS = (Math.floor(systemClock.nowMs() / DAY_MS) - 10) * DAY_MS
 
 let databases: ApiDatabases
@@ -21,109 +29,122 @@ before(async () => {
 })
 after(() => databases.close())
 
-/** Quarters are exact in binary, so that sums are equal whatever the order. */
-const quarter = fc.integer({ min: -4_000, max: 4_000 }).map((value) => value / 4)
-const minuteRow = fc
-  .record({
-    minute: fc.integer({ min: 0, max: 3 * 24 * 60 - 1 }),
-    values: fc.array(quarter, { minLength: 1, maxLength: 5 }),
-    final: fc.boolean(),
-    version: fc.integer({ min: 1, max: 2 ** 40 }),
-  })
-  .map(({ minute, values, final, version }): Omit<RollupRow, 'tenant' | 'series'> => {
-    const startMs = START_MS + minute * MINUTE_MS
-    return {
-      startMs,
-      count: values.length,
-      sum: values.reduce((sum, value) => sum + value, 0),
-      min: Math.min(...values),
-      max: Math.max(...values),
-      first: values[0] ?? 0,
-      last: values.at(-1) ?? 0,
-      firstTs: startMs + 1,
-      lastTs: startMs + values.length,
-      final,
-      version,
-    }
-  })
-const coarse = fc.constantFrom<Resolution>('1m', '15m', '1h', '6h', '1d')
+type Sample = Readonly<{ tsMs: number; value: number }>
 
-type MinuteRow = Omit<RollupRow, 'tenant' | 'series'>
-
-function withoutFinal(rollup: Rollup): Omit<Rollup, 'final'> {
-  const copy: Partial<Rollup> & Omit<Rollup, 'final'> = { ...rollup }
-  delete copy.final
-  return copy
-}
-
-/** What the table holds: of one window the highest version. */
-function newestRows(rows: readonly MinuteRow[]): readonly MinuteRow[] {
-  const byStart = new Map<number, MinuteRow>()
-  for (const row of rows) {
-    const known = byStart.get(row.startMs)
-    if (known === undefined || row.version > known.version) byStart.set(row.startMs, row)
-  }
-  return [...byStart.values()].sort((a, b) => a.startMs - b.startMs)
-}
-
-function bruteForce(
-  rows: readonly MinuteRow[],
-  windowMs: number,
-): readonly Omit<Rollup, 'final'>[] {
-  const windows = new Map<number, MinuteRow[]>()
-  for (const row of rows) {
-    const start = Math.floor(row.startMs / windowMs) * windowMs
-    windows.set(start, [...(windows.get(start) ?? []), row])
-  }
-  return [...windows].map(([start, parts]) => {
-    const count = parts.reduce((sum, part) => sum + part.count, 0)
-    const sum = parts.reduce((total, part) => total + part.sum, 0)
-    return {
-      start,
-      count,
-      sum,
-      min: Math.min(...parts.map((part) => part.min)),
-      max: Math.max(...parts.map((part) => part.max)),
-      mean: sum / count,
-      first: parts[0]?.first ?? 0,
-      last: parts.at(-1)?.last ?? 0,
-      version: Math.max(...parts.map((part) => part.version)),
-    }
-  })
-}
-
-it('merging minute rows gives what a plain loop gives, and claims no finality too early', async () => {
-  const cases = fc.asyncProperty(
-    fc.uniqueArray(minuteRow, {
-      maxLength: 60,
-      selector: (row) => `${row.startMs}/${row.version}`,
+/** Some minutes are busy, most of the time nothing is said. */
+const samples = fc
+  .uniqueArray(
+    fc.record({
+      tsMs: fc
+        .tuple(fc.integer({ min: 0, max: DAYS * 1440 - 1 }), fc.constantFrom(0, 1, 29_999, 59_999))
+        .map(([minute, ms]) => START_MS + minute * MINUTE_MS + ms),
+      value: fc.integer({ min: -4_000, max: 4_000 }).map((value) => value / 7),
     }),
-    coarse,
-    fc.integer({ min: 0, max: 3 * 24 * 60 }),
-    async (rows, resolution, fromMinute) => {
-      const series = String(nextSeries++)
-      const tenant = 'acme'
-      const stored = rows.map((row) => ({ ...row, tenant, series }))
-      await insertRollups(databases.clickhouse, 'rollup_1m', stored)
-      const ref = { device: 'd', metric: 'm', kind: 'number', series } as const
-      const windowMs = resolutionMs(resolution)
-      const fromMs = START_MS + fromMinute * MINUTE_MS
-      const toMs = START_MS + 2.5 * DAY_MS
-      const ask = { fromMs, toMs, resolution, limit: 10_000 }
-      const merged = await databases.parts.telemetry.rollups(tenant, ref, ask)
-
-      const newest = newestRows(rows)
-      const expected = bruteForce(newest, windowMs).filter(
-        (window) => window.start >= fromMs && window.start < toMs,
-      )
-      assert.deepEqual(merged.map(withoutFinal), expected)
-      for (const window of merged.filter((one) => one.final)) {
-        const endMs = window.start + windowMs
-        const inside = newest.filter((row) => row.startMs >= window.start && row.startMs < endMs)
-        assert.ok(inside.every((row) => row.final))
-        assert.ok(newest.some((row) => row.final && row.startMs + MINUTE_MS >= endMs))
-      }
-    },
+    { selector: ({ tsMs }) => tsMs, maxLength: 80 },
   )
-  await fc.assert(cases, { numRuns: 40 })
+  .map((unordered) => unordered.toSorted((a, b) => a.tsMs - b.tsMs))
+
+const plan = fc.record({
+  all: samples,
+  /** Which hours and days are stored: any, because what is stored first is nobody's promise. */
+  hours: fc.infiniteStream(fc.boolean()).map((stream) => [...stream.take(DAYS * 24)]),
+  days: fc.array(fc.boolean(), { minLength: DAYS, maxLength: DAYS }),
+  /** Minutes before this one are final. */
+  closedMinutes: fc.integer({ min: 0, max: DAYS * 1440 }),
+  resolution: fc.constantFrom<Resolution>(...RESOLUTIONS.slice(1)),
+  fromMinute: fc.integer({ min: 0, max: DAYS * 1440 }),
 })
+
+function folded(of: readonly Sample[]): WindowState {
+  const state = emptyWindowState()
+  for (const { tsMs, value } of of) {
+    const [first, last, firstTsMs, lastTsMs] = [value, value, tsMs, tsMs]
+    const one = { count: 1, sum: value, min: value, max: value, first, last, firstTsMs, lastTsMs }
+    mergeInto(state, { ...emptyWindowState(), ...one, sketch: new Map([[binOf(value), 1]]) })
+  }
+  return state
+}
+
+function byWindow(all: readonly Sample[], sizeMs: number): ReadonlyMap<number, readonly Sample[]> {
+  const windows = new Map<number, Sample[]>()
+  for (const sample of all) {
+    const start = sample.tsMs - (sample.tsMs % sizeMs)
+    windows.set(start, [...(windows.get(start) ?? []), sample])
+  }
+  return windows
+}
+
+/** Rows of one table; of each an older state too, which must not be seen. */
+function rowsOf(
+  all: readonly Sample[],
+  sizeMs: number,
+  more: (startMs: number) => Readonly<{ final: boolean; version: number }> | undefined,
+): RollupRow[] {
+  return [...byWindow(all, sizeMs)].flatMap(([startMs, inside]) => {
+    const revision = more(startMs)
+    if (revision === undefined) return []
+    const row = (samplesOfRow: readonly Sample[]) => {
+      const { firstTsMs: firstTs, lastTsMs: lastTs, ...state } = folded(samplesOfRow)
+      return { tenant: 'acme', series: String(nextSeries), startMs, firstTs, lastTs, ...state }
+    }
+    const older = { ...row(inside.slice(0, 1)), version: revision.version - 1 }
+    return [older, { ...row(inside), ...revision, correctedAt: startMs + revision.version }]
+  })
+}
+
+it('merging stored days, hours and minutes gives what a look at all samples gives', async () => {
+  const cases = fc.asyncProperty(plan, async (given) => {
+    const { all, hours, days, closedMinutes, resolution } = given
+    const { clickhouse, parts } = databases
+    const series = String(++nextSeries)
+    const closedMs = START_MS + closedMinutes * MINUTE_MS
+    const minuteFinal = (startMs: number) => startMs + MINUTE_MS <= closedMs
+    const stored = (list: readonly boolean[], sizeMs: number) => (startMs: number) =>
+      startMs + sizeMs <= closedMs && list[(startMs - START_MS) / sizeMs] === true
+        ? { final: true, version: 100 }
+        : undefined
+    await insertRollups(
+      clickhouse,
+      'rollup_1m',
+      rowsOf(all, MINUTE_MS, (startMs) => ({ final: minuteFinal(startMs), version: 7 })),
+    )
+    await insertRollups(clickhouse, 'rollup_1h', rowsOf(all, HOUR_MS, stored(hours, HOUR_MS)))
+    await insertRollups(clickhouse, 'rollup_1d', rowsOf(all, DAY_MS, stored(days, DAY_MS)))
+
+    const ref = { device: 'd', metric: 'm', kind: 'number', series } as const
+    const fromMs = START_MS + given.fromMinute * MINUTE_MS
+    const toMs = START_MS + 2.5 * DAY_MS
+    const ask = { fromMs, toMs, resolution, limit: 10_000, sketches: true }
+    const windows = await parts.rollups.windows('acme', ref, ask)
+
+    const windowMs = resolutionMs(resolution)
+    const expected = [...byWindow(all, windowMs)].filter(
+      ([start]) => start >= fromMs && start < toMs,
+    )
+    assert.deepEqual(
+      windows.map(({ startMs }) => startMs),
+      expected.map(([start]) => start),
+    )
+    for (const [at, [start, inside]] of expected.entries()) {
+      const window = windows[at]
+      assert.ok(window !== undefined)
+      assertHolds(window, folded(inside))
+      // A window of which something is still open never claims to be closed.
+      if (window.final) assert.ok(start + windowMs <= closedMs)
+    }
+  })
+  await fc.assert(cases, { numRuns: 40, includeErrorInReport: true })
+})
+
+function assertHolds({ part }: MergedWindow, expected: WindowState): void {
+  const exact = ({ sum: _s, m2: _m, integral: _i, sketch, ...rest }: WindowState) => ({
+    ...rest,
+    sketch: [...sketch].toSorted(([a], [b]) => a - b),
+  })
+  assert.deepEqual(exact({ ...part, sketch: new Map(part.sketch) }), exact(expected))
+  for (const name of ['sum', 'm2', 'integral'] as const) {
+    const size = name === 'integral' ? 600 * DAYS * DAY_MS : 600 * 600 * 80
+    const error = Math.abs(part[name] - expected[name])
+    assert.ok(error <= 1e-12 * size, `${name}: ${part[name]} for ${expected[name]}`)
+  }
+}

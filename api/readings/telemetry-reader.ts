@@ -1,18 +1,17 @@
 /**
- * What ClickHouse knows of a device: samples, rollups, newest values. Every statement names the
+ * What ClickHouse knows of a device: its series, samples, newest values. Every statement names the
  * tenant, every value travels as a `{name:Type}` parameter, and FINAL collapses the versions of a
  * row. Partitions are days of the sort key's own time, so they can be collapsed one by one.
  */
 import type { Clickhouse } from '../../platform/clickhouse/clickhouse.ts'
-import type { LatestValue, Resolution, Rollup, Value } from '../contract/resources.ts'
+import type { SeriesKind } from '../../schemas/window-update.ts'
+import type { LatestValue, Reading } from '../contract/resources.ts'
 import { LIMITS } from '../limits.ts'
-import { resolutionMs, sourceOf } from './resolution.ts'
-import { type MergedRow, withFinality } from './rollup-finality.ts'
+import { valueOf } from './rollup-item.ts'
 
 /** What this file needs of the ClickHouse client. */
 export type Selecting = Pick<Clickhouse, 'select'>
 
-export type SeriesKind = 'number' | 'boolean' | 'text'
 export type SeriesRef = Readonly<{
   device: string
   metric: string
@@ -22,11 +21,11 @@ export type SeriesRef = Readonly<{
 export type SpanMs = Readonly<{ fromMs: number; toMs: number }>
 /** Where a page of readings begins: after this time and series. */
 export type ReadingPosition = Readonly<{ atMs: number; series: string }>
-export type ReadingRow = Readonly<{ at: number; value: Value; series: string }>
+export type ReadingRow = Readonly<{ reading: Reading; series: string }>
 export type NewestRow = Readonly<{ device: string; metric: string }> & LatestValue
 
 /** Numbers as numbers: the one id that would not fit is selected as text. */
-const SETTINGS = {
+export const QUERY_SETTINGS = {
   do_not_merge_across_partitions_select_final: 1,
   max_execution_time: LIMITS.querySecondsMax,
   output_format_json_quote_64bit_integers: 0,
@@ -41,7 +40,7 @@ const HOUR_MS = 3_600_000
 const FLEET_LOOKBACK_MS = 24 * HOUR_MS
 const LOOKBACKS_MS = [HOUR_MS, 24 * HOUR_MS, 30 * 24 * HOUR_MS]
 
-type SampleRow = { series: string; at: number; value: number; text: string }
+type SampleRow = { series: string; at: number; value: number; text: string; shift: number }
 
 export class TelemetryReader {
   readonly #database: Selecting
@@ -79,7 +78,7 @@ export class TelemetryReader {
   ): Promise<readonly ReadingRow[]> {
     const after = page.after ?? { atMs: page.fromMs, series: '0' }
     const rows = await this.#select<SampleRow>(
-      `SELECT toString(series) AS series, toUnixTimestamp64Milli(ts) AS at, value, text
+      `SELECT toString(series) AS series, toUnixTimestamp64Milli(ts) AS at, value, text, shift
        FROM samples FINAL
        WHERE tenant = {tenant:String} AND series IN {series:Array(UInt64)}
          AND ts >= fromUnixTimestamp64Milli({from:Int64}, 'UTC')
@@ -98,32 +97,9 @@ export class TelemetryReader {
     )
     const kinds = new Map(of.map((one) => [one.series, one.kind]))
     return rows.map((row) => ({
-      at: row.at,
-      value: valueOf(kinds.get(row.series) ?? 'number', row.value, row.text),
+      reading: readingOf(kinds.get(row.series) ?? 'number', row),
       series: row.series,
     }))
-  }
-
-  /** Windows of one series that start in [from, to), in order; at most `limit`. */
-  async rollups(
-    tenant: string,
-    of: SeriesRef,
-    ask: SpanMs & Readonly<{ resolution: Resolution; limit: number }>,
-  ): Promise<readonly Rollup[]> {
-    const windowMs = resolutionMs(ask.resolution)
-    const { table, rowMs } = sourceOf(ask.resolution)
-    // Whole windows: the rows of every window that starts in the span, even those after its end.
-    const from = Math.ceil(ask.fromMs / windowMs) * windowMs
-    const to = Math.ceil(ask.toMs / windowMs) * windowMs
-    const rows = await this.#select<MergedRow>(mergedRowsQuery(table), {
-      tenant,
-      series: of.series,
-      from: from / 1000,
-      to: Math.min(to, LIMITS.timeMsMax) / 1000,
-      windowSeconds: windowMs / 1000,
-      limit: ask.limit,
-    })
-    return withFinality(rows, { windowMs, rowMs }).map((row) => rollupOf(of.kind, row))
   }
 
   /** The newest sample of every given series, by event time. `nowMs` only bounds the search. */
@@ -172,9 +148,9 @@ export class TelemetryReader {
    */
   async newestOfFleet(tenant: string, nowMs: number): Promise<readonly NewestRow[]> {
     const rows = await this.#select<SampleRow & SeriesRef>(
-      `SELECT device, metric, kind, series, at, value, text FROM
+      `SELECT device, metric, kind, series, at, value, text, shift FROM
          (SELECT series, toUnixTimestamp64Milli(max(last_ts)) AS at,
-            argMax(last, last_ts) AS value, argMax(last_text, last_ts) AS text
+            argMax(last, last_ts) AS value, argMax(last_text, last_ts) AS text, 0 AS shift
           FROM rollup_1m FINAL
           WHERE tenant = {tenant:String} AND w >= toDateTime({from:UInt32}, 'UTC')
           GROUP BY series) AS newest
@@ -192,12 +168,12 @@ export class TelemetryReader {
   }
 
   async #select<Row>(query: string, parameters: Record<string, unknown>): Promise<readonly Row[]> {
-    return this.#database.select<Row>(query, parameters, { settings: SETTINGS })
+    return this.#database.select<Row>(query, parameters, { settings: QUERY_SETTINGS })
   }
 }
 
 const NEWEST_SAMPLES = `
-  SELECT toString(series) AS series, toUnixTimestamp64Milli(ts) AS at, value, text
+  SELECT toString(series) AS series, toUnixTimestamp64Milli(ts) AS at, value, text, shift
   FROM samples FINAL
   WHERE tenant = {tenant:String} AND series IN {series:Array(UInt64)}
     AND ts >= fromUnixTimestamp64Milli({from:Int64}, 'UTC')
@@ -206,7 +182,7 @@ const NEWEST_SAMPLES = `
 /** For what has been silent for long: minute rows know the last sample, and are far fewer. */
 const NEWEST_MINUTES = `
   SELECT toString(series) AS series, toUnixTimestamp64Milli(max(last_ts)) AS at,
-    argMax(last, last_ts) AS value, argMax(last_text, last_ts) AS text
+    argMax(last, last_ts) AS value, argMax(last_text, last_ts) AS text, 0 AS shift
   FROM rollup_1m FINAL
   WHERE tenant = {tenant:String} AND rollup_1m.series IN {series:Array(UInt64)}
   GROUP BY series`
@@ -214,40 +190,20 @@ const NEWEST_MINUTES = `
 const AFTER = `AND (samples.ts, samples.series) >
   (fromUnixTimestamp64Milli({afterAt:Int64}, 'UTC'), {afterSeries:UInt64})`
 
-/** Merging is exact: sums add, extremes compare, first and last go by their own times. */
-const mergedRowsQuery = (table: string): string => `
-  SELECT
-    toUnixTimestamp(w) - toUnixTimestamp(w) % {windowSeconds:UInt32} AS startSeconds,
-    sum(cnt) AS count, sum(r.sum) AS sum, min(mn) AS min, max(mx) AS max,
-    argMin(r.first, (first_ts, w)) AS first, argMax(r.last, (last_ts, w)) AS last,
-    argMin(first_text, (first_ts, w)) AS firstText, argMax(last_text, (last_ts, w)) AS lastText,
-    min(r.final) AS allFinal, max(if(r.final = 1, toUnixTimestamp(w), 0)) AS lastFinalSeconds,
-    max(ver) AS version
-  FROM ${table} AS r FINAL
-  WHERE tenant = {tenant:String} AND series = {series:UInt64}
-    AND w >= toDateTime({from:UInt32}, 'UTC') AND w < toDateTime({to:UInt32}, 'UTC')
-  GROUP BY startSeconds ORDER BY startSeconds LIMIT {limit:UInt32}`
-
 /** An Array(UInt64) as text: the ids are too large for a JavaScript number. */
 const idsOf = (of: readonly SeriesRef[]): string => `[${of.map((one) => one.series).join(',')}]`
 
-/** A value in the type that the device used. Booleans are kept as 0 and 1. */
-export function valueOf(kind: SeriesKind, value: number, text: string): Value {
-  switch (kind) {
-    case 'number':
-      return value
-    case 'boolean':
-      return value !== 0
-    case 'text':
-      return text
-  }
-}
+/** A restamped message says what time the device had claimed; minute rows do not know it. */
+const readingOf = (kind: SeriesKind, { value, text, at, shift }: SampleRow): Reading => ({
+  value: valueOf(kind, value, text),
+  at,
+  ...(shift === 0 ? {} : { deviceAt: at + shift }),
+})
 
 const newestOf = (ref: SeriesRef, row: SampleRow): NewestRow => ({
   device: ref.device,
   metric: ref.metric,
-  value: valueOf(ref.kind, row.value, row.text),
-  at: row.at,
+  ...readingOf(ref.kind, row),
 })
 
 /** A metric whose type changed has several series; the newest of them speaks for it. */
@@ -259,20 +215,4 @@ function newestPerMetric(rows: readonly NewestRow[]): readonly NewestRow[] {
     if (known === undefined || row.at > known.at) newest.set(key, row)
   }
   return [...newest.values()]
-}
-
-function rollupOf(kind: SeriesKind, row: MergedRow & Readonly<{ final: boolean }>): Rollup {
-  const counted = kind !== 'text'
-  return {
-    start: row.startSeconds * 1000,
-    count: row.count,
-    sum: counted ? row.sum : null,
-    min: counted ? row.min : null,
-    max: counted ? row.max : null,
-    mean: counted && row.sum !== null ? row.sum / row.count : null,
-    first: valueOf(kind, row.first, row.firstText),
-    last: valueOf(kind, row.last, row.lastText),
-    final: row.final,
-    version: row.version,
-  }
 }

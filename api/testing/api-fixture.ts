@@ -19,6 +19,8 @@ import { createApiServer } from '../api-server.ts'
 import type { ApiParts } from '../api-parts.ts'
 import { Authenticator } from '../authenticator.ts'
 import { LatestValues } from '../live/latest-values.ts'
+import { Retention } from '../readings/retention.ts'
+import { RollupReader } from '../readings/rollup-reader.ts'
 import { TelemetryReader } from '../readings/telemetry-reader.ts'
 
 export type Addresses = Readonly<{
@@ -90,6 +92,7 @@ async function wired(
     about: { version: '0.0.0', mqttUrl: 'mqtt://devices.example:1883' },
     devices: new DeviceStore(postgres, CREDENTIAL_KEY),
     telemetry: new TelemetryReader(clickhouse),
+    rollups: new RollupReader(clickhouse, new Retention(clickhouse, systemClock)),
     latest: new LatestValues({ seriesMax: 1_000, metricsPerDeviceMax: 100 }),
   }
   return { parts, authenticator: new Authenticator(apiKeys, systemClock), keys }

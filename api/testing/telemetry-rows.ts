@@ -16,6 +16,10 @@ export type SampleRow = Readonly<{
   value?: number
   text?: string
   inv?: number
+  partition?: number
+  offset?: number
+  flags?: number
+  shift?: number
 }>
 export type RollupRow = Readonly<{
   tenant: string
@@ -29,9 +33,13 @@ export type RollupRow = Readonly<{
   last: number
   firstTs: number
   lastTs: number
+  m2?: number
+  integral?: number
   firstText?: string
   lastText?: string
+  sketch?: ReadonlyMap<number, number>
   final?: boolean
+  correctedAt?: number
   version: number
 }>
 
@@ -46,13 +54,17 @@ export function insertSamples(clickhouse: Clickhouse, rows: readonly SampleRow[]
     value: row.value ?? 0,
     text: row.text ?? '',
     inv: row.inv ?? 1,
+    part: row.partition ?? 0,
+    off: row.offset ?? 0,
+    flags: row.flags ?? 0,
+    shift: row.shift ?? 0,
   }))
   return insert(clickhouse, 'samples', stored)
 }
 
 export function insertRollups(
   clickhouse: Clickhouse,
-  table: 'rollup_10s' | 'rollup_1m',
+  table: 'rollup_10s' | 'rollup_1m' | 'rollup_1h' | 'rollup_1d',
   rows: readonly RollupRow[],
 ): Promise<void> {
   const stored = rows.map((row) => ({
@@ -67,9 +79,13 @@ export function insertRollups(
     last: row.last,
     first_ts: seconds(row.firstTs),
     last_ts: seconds(row.lastTs),
+    m2: row.m2 ?? 0,
+    integral: row.integral ?? 0,
+    sketch: Object.fromEntries(row.sketch ?? []),
     first_text: row.firstText ?? '',
     last_text: row.lastText ?? '',
     final: row.final === true ? 1 : 0,
+    ...(row.correctedAt === undefined ? {} : { corrected_at: seconds(row.correctedAt) }),
     ver: row.version,
   }))
   return insert(clickhouse, table, stored)

@@ -59,9 +59,12 @@ export function pointOfReading(at: number, value: Value): Point {
     min: number,
     max: number,
     mean: number,
+    stddev: number === null ? null : 0,
+    timeWeightedMean: number,
     first: value,
     last: value,
     final: true,
+    correctedAt: 0,
     version: 0,
   }
 }
