@@ -51,15 +51,15 @@ const limit = (max: number, standard: number): ParameterSpec => ({
   doc: 'How many items a page has at most.',
 })
 
+/** From 0 to 100, with up to three decimals. */
+const PERCENTILE = '(?:100|\\d{1,2}(?:\\.\\d{1,3})?)'
+
 const API_VERSION = '1.0.0'
 
 export const ROUTES: readonly Route[] = [
   {
     method: 'POST',
     path: '/v1/devices',
-/** From 0 to 100, with up to three decimals. */
-const PERCENTILE = '(?:100|\\d{1,2}(?:\\.\\d{1,3})?)'
-
     operationId: 'createDevice',
     summary: 'Register a device and get its credential',
     description: 'The secret is in this answer only: it is stored as a keyed hash.',
@@ -171,6 +171,21 @@ const PERCENTILE = '(?:100|\\d{1,2}(?:\\.\\d{1,3})?)'
         default: LIMITS.rollupPointsDefault,
         doc: 'How many windows are wanted where the resolution is left out.',
       },
+      {
+        name: 'percentiles',
+        kind: 'text',
+        pattern: `^${PERCENTILE}(?:,${PERCENTILE}){0,${LIMITS.percentilesMax - 1}}$`,
+        doc:
+          `Such as 50,95,99.9: at most ${LIMITS.percentilesMax} different numbers from 0 to 100, ` +
+          `for at most ${LIMITS.percentilePointsMax} windows.`,
+      },
+      {
+        name: 'intervalMs',
+        kind: 'integer',
+        min: 1,
+        max: LIMITS.intervalMsMax,
+        doc: 'How far apart samples are expected to be: every window then says its completeness.',
+      },
     ],
     success: { status: 200, description: 'The windows.', schema: ref('Rollups') },
     failures: ['device_not_found', 'limit_exceeded'],
@@ -192,21 +207,6 @@ const PERCENTILE = '(?:100|\\d{1,2}(?:\\.\\d{1,3})?)'
   {
     method: 'GET',
     path: '/openapi.json',
-      {
-        name: 'percentiles',
-        kind: 'text',
-        pattern: `^${PERCENTILE}(?:,${PERCENTILE}){0,${LIMITS.percentilesMax - 1}}$`,
-        doc:
-          `Such as 50,95,99.9: at most ${LIMITS.percentilesMax} different numbers from 0 to 100, ` +
-          `for at most ${LIMITS.percentilePointsMax} windows.`,
-      },
-      {
-        name: 'intervalMs',
-        kind: 'integer',
-        min: 1,
-        max: LIMITS.intervalMsMax,
-        doc: 'How far apart samples are expected to be: every window then says its completeness.',
-      },
     operationId: 'getOpenApi',
     summary: 'This document',
     access: 'public',

@@ -1,12 +1,12 @@
 /** The JSON Schemas of what goes in and out: contract/resources.ts, said to programs. */
 import { DEVICE_ID_PATTERN, DEVICE_NAME_CHARS_MAX, DEVICE_STATES } from '../devices/device.ts'
 import { FAILURE_CODES } from '../platform/failure-codes.ts'
+import { QUANTILE_RELATIVE_ERROR } from '../schemas/quantile-sketch.ts'
 import { RESOLUTIONS } from './contract/resources.ts'
 import type { Definitions, JsonSchema } from './json-schema.ts'
 
 export const ref = (name: string): JsonSchema => ({ $ref: `#/components/schemas/${name}` })
 
-import { QUANTILE_RELATIVE_ERROR } from '../schemas/quantile-sketch.ts'
 const TIME: JsonSchema = { type: 'integer', description: 'Milliseconds since 1970 UTC.' }
 const NUMBER_OR_NULL: JsonSchema = { type: ['number', 'null'] }
 const NEXT: JsonSchema = {
@@ -31,27 +31,6 @@ const DEVICE = {
   state: { type: 'string', enum: DEVICE_STATES },
   createdAt: TIME,
 } as const satisfies Record<string, JsonSchema>
-const LATEST_BY_METRIC: JsonSchema = { type: 'object', additionalProperties: ref('LatestValue') }
-
-export const SCHEMAS: Definitions = {
-  Value: {
-    type: ['number', 'boolean', 'string'],
-    description: 'In the type that the device sent.',
-  },
-  NewDevice: object(
-    {
-      id: DEVICE_ID,
-      // U+0000 cannot be stored, other control characters cannot be read.
-      name: {
-        type: 'string',
-        minLength: 1,
-        maxLength: DEVICE_NAME_CHARS_MAX,
-        pattern: '^[^\\u0000-\\u001f\\u007f]*$',
-      },
-    },
-    ['name'],
-  ),
-  Device: object(DEVICE),
 const READING = {
   at: TIME,
   value: ref('Value'),
@@ -60,8 +39,8 @@ const READING = {
     description: 'The time the device claimed, where its message was restamped; absent otherwise.',
   },
 } as const satisfies Record<string, JsonSchema>
-  CreatedDevice: object({ device: ref('Device'), credential: ref('Credential') }),
-  Credential: {
+const LATEST_BY_METRIC: JsonSchema = { type: 'object', additionalProperties: ref('LatestValue') }
+
 const ROLLUP = object(
   {
     start: TIME,
@@ -133,6 +112,27 @@ const ROLLUPS = object(
   ['percentileRelativeError', 'expected', 'expiredBefore'],
 )
 
+export const SCHEMAS: Definitions = {
+  Value: {
+    type: ['number', 'boolean', 'string'],
+    description: 'In the type that the device sent.',
+  },
+  NewDevice: object(
+    {
+      id: DEVICE_ID,
+      // U+0000 cannot be stored, other control characters cannot be read.
+      name: {
+        type: 'string',
+        minLength: 1,
+        maxLength: DEVICE_NAME_CHARS_MAX,
+        pattern: '^[^\\u0000-\\u001f\\u007f]*$',
+      },
+    },
+    ['name'],
+  ),
+  Device: object(DEVICE),
+  CreatedDevice: object({ device: ref('Device'), credential: ref('Credential') }),
+  Credential: {
     ...object({ username: { type: 'string' }, secret: { type: 'string' } }),
     description: 'What the device connects with. The secret is shown in this answer only.',
   },

@@ -70,9 +70,19 @@ export type Rollup = {
   min: number | null
   max: number | null
   mean: number | null
+  /** Standard deviation of the samples themselves (population, not of a larger whole). */
+  stddev: number | null
+  /** The mean over time from the first sample to the last, with straight lines in between. */
+  timeWeightedMean: number | null
   first: Value
   last: Value
+  /** By percentile, as it was asked for; null for texts. */
+  percentiles?: Record<string, number | null>
+  /** Samples that came as a share of those expected in the whole window, at most 1. */
+  completeness?: number
   final: boolean
+  /** When a late sample last changed this window after it was final; 0: never. */
+  correctedAt: number
   /** Of two states of one window the higher version is right. */
   version: number
 }
@@ -80,19 +90,9 @@ export type Rollup = {
 /** RFC 9457, application/problem+json. */
 export type Problem = {
   type: string
-  /** Standard deviation of the samples themselves (population, not of a larger whole). */
-  stddev: number | null
-  /** The mean over time from the first sample to the last, with straight lines in between. */
-  timeWeightedMean: number | null
   title: string
   status: number
-  /** By percentile, as it was asked for; null for texts. */
-  percentiles?: Record<string, number | null>
-  /** Samples that came as a share of those expected in the whole window, at most 1. */
-  completeness?: number
   code: string
-  /** When a late sample last changed this window after it was final; 0: never. */
-  correctedAt: number
   detail: string
   retryAfterMs?: number
   /** The field or parameter the problem is about. */
