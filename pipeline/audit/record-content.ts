@@ -1,0 +1,28 @@
+/**
+ * What one record of the log must have brought into the raw table, judged again from its bytes:
+ * by the rules that are public (schemas/telemetry.ts), not by the pipeline's own code.
+ */
+import type { TelemetryReader } from '../../schemas/telemetry-reader.ts'
+import { clampMs, timeRefusal } from '../../schemas/telemetry.ts'
+
+/** Indexes of the samples of a record that may not be stored. */
+export function refusedSamples(
+  record: TelemetryReader,
+  appendMs: number,
+  acceptedAgeMs: number,
+): ReadonlySet<number> {
+  const clamp = clampMs(record.recvTs, appendMs)
+  let refused: Set<number> | undefined
+  for (let k = 0; k < record.sampleCount; k += 1) {
+    const tsMs = record.tsMs[k] ?? NaN
+    const isSound = Number.isFinite(record.values[k]) && Number.isSafeInteger(tsMs)
+    if (isSound && timeRefusal(tsMs, { clampMs: clamp, appendMs }, acceptedAgeMs) === undefined) {
+      continue
+    }
+    refused ??= new Set()
+    refused.add(k)
+  }
+  return refused ?? NONE
+}
+
+const NONE: ReadonlySet<number> = new Set()

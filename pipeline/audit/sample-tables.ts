@@ -1,0 +1,131 @@
+/** Reads the raw table by where its rows say they come from. */
+import type { Clickhouse } from '../../platform/clickhouse/clickhouse.ts'
+import type { OffsetSpan } from './log-range.ts'
+import type { OpenSample, StoredSample } from './slice.ts'
+import { AUDIT_SETTINGS } from './window-tables.ts'
+
+/** Origins and, where given, event times (both ends included) of the rows that are wanted. */
+export type Origins = Readonly<{
+  spans: ReadonlyMap<number, OffsetSpan>
+  tenant: string | undefined
+  fromTsMs?: number
+  toTsMs?: number
+}>
+
+type Row = Readonly<{ q: string; s: string; t: number; v: number; x: string; p: number; o: number }>
+
+const COLUMNS = `tenant AS q, toString(series) AS s, toUnixTimestamp64Milli(ts) AS t, value AS v,
+  text AS x, part AS p, toFloat64(off) AS o`
+
+/** Rows that stand (FINAL) and name one of these records as their origin. */
+export async function readByOrigin(
+  clickhouse: Pick<Clickhouse, 'selectChunks'>,
+  of: Origins,
+  visit: (row: StoredSample) => void,
+): Promise<void> {
+  const condition = originsOf(of)
+  if (condition === undefined) return
+  const { fromTsMs, toTsMs, tenant = '' } = of
+  const times =
+    fromTsMs === undefined || toTsMs === undefined
+      ? ''
+      : `AND ts >= fromUnixTimestamp64Milli(${fromTsMs}, 'UTC')
+         AND ts <= fromUnixTimestamp64Milli(${toTsMs}, 'UTC')`
+  const text = `SELECT ${COLUMNS} FROM samples FINAL WHERE ${condition} ${times}`
+  const call = { settings: AUDIT_SETTINGS }
+  for await (const rows of clickhouse.selectChunks<Row>(text, { tenant }, call)) {
+    for (const row of rows) visit(storedSample(row))
+  }
+}
+
+/** How many rows stand that name one of these records, whatever their event time. */
+export async function countByOrigin(
+  clickhouse: Pick<Clickhouse, 'select'>,
+  of: Origins,
+): Promise<number> {
+  const condition = originsOf(of)
+  if (condition === undefined) return 0
+  const [row] = await clickhouse.select<{ n: number }>(
+    `SELECT toFloat64(count()) AS n FROM samples FINAL WHERE ${condition}`,
+    { tenant: of.tenant ?? '' },
+    { settings: AUDIT_SETTINGS },
+  )
+  return row?.n ?? 0
+}
+
+/** The rows of some samples by key, whatever record they come from; of one tenant. */
+export async function readByKey(
+  clickhouse: Pick<Clickhouse, 'select'>,
+  tenant: string,
+  samples: readonly OpenSample[],
+): Promise<ReadonlyMap<string, StoredSample>> {
+  const series = new Set(samples.map((each) => each.series.id))
+  const times = samples.map((each) => each.tsMs)
+  const pairs = samples.map((each) => `(${each.series.id},${each.tsMs})`)
+  const rows = await clickhouse.select<Row>(
+    `SELECT ${COLUMNS} FROM samples FINAL
+     WHERE tenant = {tenant:String} AND series IN (${[...series].join(',')})
+       AND ts >= fromUnixTimestamp64Milli(${times.reduce((a, b) => Math.min(a, b))}, 'UTC')
+       AND ts <= fromUnixTimestamp64Milli(${times.reduce((a, b) => Math.max(a, b))}, 'UTC')
+       AND (series, toUnixTimestamp64Milli(ts)) IN (${pairs.join(',')})`,
+    { tenant },
+    { settings: AUDIT_SETTINGS },
+  )
+  return new Map(rows.map((row) => [keyOf(row.s, row.t), storedSample(row)]))
+}
+
+export const keyOf = (series: string, tsMs: number): string => `${series} ${tsMs}`
+
+/** Windows that a record appended in the hour corrected last, by tenant, in both folded tables. */
+export async function readCorrected(
+  clickhouse: Pick<Clickhouse, 'select'>,
+  hourMs: number,
+  days: readonly string[],
+): Promise<readonly Readonly<{ tenant: string; n: number }>[]> {
+  if (days.length === 0) return []
+  const from = `fromUnixTimestamp64Milli(${hourMs}, 'UTC')`
+  const to = `fromUnixTimestamp64Milli(${hourMs + 3_600_000}, 'UTC')`
+  const ofTable = (table: string): string =>
+    `SELECT tenant FROM ${table} FINAL
+     WHERE toYYYYMMDD(w) IN (${days.join(',')}) AND corrected_at >= ${from} AND corrected_at < ${to}`
+  return clickhouse.select(
+    `SELECT tenant, toFloat64(count()) AS n
+     FROM (${ofTable('rollup_10s')} UNION ALL ${ofTable('rollup_1m')}) GROUP BY tenant`,
+    {},
+    { settings: AUDIT_SETTINGS },
+  )
+}
+
+/** Names of series that no record of the range told. */
+export async function readSeriesNames(
+  clickhouse: Pick<Clickhouse, 'select'>,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, { device: string; metric: string; kind: string }>> {
+  if (ids.length === 0) return new Map()
+  type Name = { id: string; tenant: string; device: string; metric: string; kind: string }
+  const rows = await clickhouse.select<Name>(
+    `SELECT DISTINCT toString(series) AS id, tenant, device, metric, kind FROM series
+     WHERE series IN (${ids.join(',')}) LIMIT 10000`,
+    {},
+    { settings: AUDIT_SETTINGS },
+  )
+  return new Map(
+    rows.map(({ id, tenant, device, metric, kind }) => [
+      `${tenant}/${id}`,
+      { device, metric, kind },
+    ]),
+  )
+}
+
+function originsOf({ spans, tenant }: Origins): string | undefined {
+  const terms = [...spans]
+    .filter(([, { from, to }]) => from < to)
+    .map(([partition, { from, to }]) => `(part = ${partition} AND off >= ${from} AND off < ${to})`)
+  if (terms.length === 0) return undefined
+  const ofTenant = tenant === undefined ? '' : 'tenant = {tenant:String} AND '
+  return `${ofTenant}(${terms.join(' OR ')})`
+}
+
+const storedSample = ({ q, s, t, v, x, p, o }: Row): StoredSample => ({
+  ...{ tenant: q, series: s, tsMs: t, value: v, text: x, partition: p, offset: o },
+})

@@ -1,0 +1,121 @@
+/** Reads rollup rows and raw samples of some series in a span of event time, series by series. */
+import type { Clickhouse } from '../../platform/clickhouse/clickhouse.ts'
+import type { RawSample, WindowRow } from './window-fold.ts'
+
+export const ROLLUP_TABLES = {
+  10_000: 'rollup_10s',
+  60_000: 'rollup_1m',
+  3_600_000: 'rollup_1h',
+  86_400_000: 'rollup_1d',
+} as const
+export type ResolutionMs = keyof typeof ROLLUP_TABLES
+
+export type SeriesSpan = Readonly<{
+  tenant: string
+  /** Decimal text. */
+  series: readonly string[]
+  fromMs: number
+  toMs: number
+}>
+
+export const AUDIT_SETTINGS = {
+  output_format_json_quote_64bit_integers: 0,
+  // The work of others comes first.
+  priority: 10,
+  max_threads: 2,
+  max_query_size: '10000000',
+  max_execution_time: 600,
+} as const
+
+type RollupTuple = Readonly<{
+  s: string
+  t: number
+  part: number
+  vo: number
+  n: readonly [number, number | null, number | null, number | null, number, number, number, number]
+  x: readonly [string, string]
+}>
+
+/** Rows by series, in the order of time. */
+export async function readRollups(
+  clickhouse: Pick<Clickhouse, 'select'>,
+  resolutionMs: ResolutionMs,
+  span: SeriesSpan,
+): Promise<Map<string, WindowRow[]>> {
+  const rows = await clickhouse.select<RollupTuple>(
+    `SELECT toString(series) AS s, toUnixTimestamp(w) * 1000 AS t, part,
+       toFloat64(bitShiftRight(bitAnd(ver, 72057594037927935), 8)) AS vo,
+       tuple(cnt, sum, mn, mx, first, last, toUnixTimestamp64Milli(first_ts),
+         toUnixTimestamp64Milli(last_ts)) AS n,
+       tuple(first_text, last_text) AS x
+     FROM ${ROLLUP_TABLES[resolutionMs]} FINAL
+     WHERE tenant = {tenant:String} AND series IN (${span.series.join(',')})
+       AND w >= toDateTime(${span.fromMs / 1000}, 'UTC')
+       AND w < toDateTime(${span.toMs / 1000}, 'UTC')
+     ORDER BY series, w`,
+    { tenant: span.tenant },
+    { settings: AUDIT_SETTINGS },
+  )
+  const bySeries = new Map<string, WindowRow[]>(span.series.map((series) => [series, []]))
+  for (const row of rows) bySeries.get(row.s)?.push(windowRow(row))
+  return bySeries
+}
+
+function windowRow({ t, part, vo, n, x }: RollupTuple): WindowRow {
+  const [count, sum, min, max, first, last, firstTsMs, lastTsMs] = n
+  const [firstText, lastText] = x
+  return {
+    startMs: t,
+    partition: part,
+    versionOffset: vo,
+    content: {
+      ...{ count, sum: sum ?? NaN, min: min ?? NaN, max: max ?? NaN, first, last },
+      ...{ firstTsMs, lastTsMs, firstText, lastText },
+    },
+  }
+}
+
+type SampleTuple = Readonly<{ s: string; t: number; v: number; x: string; p: number; o: number }>
+
+/** Visits samples series by series, each in the order of time. */
+export async function readRaw(
+  clickhouse: Pick<Clickhouse, 'selectChunks'>,
+  span: SeriesSpan,
+  visit: (series: string, sample: RawSample) => void,
+): Promise<void> {
+  const text = `
+    SELECT toString(series) AS s, toUnixTimestamp64Milli(ts) AS t, value AS v, text AS x,
+      part AS p, toFloat64(off) AS o
+    FROM samples FINAL
+    WHERE tenant = {tenant:String} AND series IN (${span.series.join(',')})
+      AND ts >= fromUnixTimestamp64Milli(${span.fromMs}, 'UTC')
+      AND ts < fromUnixTimestamp64Milli(${span.toMs}, 'UTC')
+    ORDER BY series, ts`
+  const { tenant } = span
+  const settings = AUDIT_SETTINGS
+  for await (const rows of clickhouse.selectChunks<SampleTuple>(text, { tenant }, { settings })) {
+    for (const { s, t, v, x, p, o } of rows) {
+      visit(s, { tsMs: t, value: v, text: x, partition: p, offset: o })
+    }
+  }
+}
+
+const TTL_DAYS = /toIntervalDay\((\d+)\)/
+const DAY_MS = 86_400_000
+
+/** Start of what each rollup table still keeps for sure, by its own TTL. */
+export async function keptFromMs(
+  clickhouse: Pick<Clickhouse, 'select'>,
+  nowMs: number,
+): Promise<ReadonlyMap<ResolutionMs, number>> {
+  const tables = await clickhouse.select<{ name: string; engine_full: string }>(
+    'SELECT name, engine_full FROM system.tables WHERE database = currentDatabase()',
+  )
+  const kept = new Map<ResolutionMs, number>()
+  for (const resolutionMs of [10_000, 60_000, 3_600_000, 86_400_000] as const) {
+    const table = tables.find(({ name }) => name === ROLLUP_TABLES[resolutionMs])
+    const days = TTL_DAYS.exec(table?.engine_full ?? '')?.[1]
+    kept.set(resolutionMs, days === undefined ? 0 : nowMs - (Number(days) - 1) * DAY_MS)
+  }
+  return kept
+}
