@@ -9,8 +9,10 @@
 import { join } from 'node:path'
 import { envName } from '../platform/config/option-names.ts'
 import type { OptionTable, OptionValues } from '../platform/config/options.ts'
-import { PROCESS_OPTIONS } from '../platform/config/shared-options.ts'
+import { PROCESS_OPTIONS, SUPERVISION_OPTIONS } from '../platform/config/shared-options.ts'
+import { executeMembershipWill } from '../platform/kafka/leave-group.ts'
 import type { ChildSpec } from '../platform/lifecycle/child-spec.ts'
+import { processNames } from '../platform/lifecycle/process-names.ts'
 import type { Role } from '../platform/lifecycle/role.ts'
 import type { ChildEvent } from '../platform/lifecycle/supervised-child.ts'
 import { Supervisor } from '../platform/lifecycle/supervisor.ts'
@@ -26,9 +28,12 @@ const ROLE_READY_MS = 120_000
 
 const UP_OPTIONS = {
   ...PROCESS_OPTIONS,
+  ...SUPERVISION_OPTIONS,
   adminPort: {
     ...PROCESS_OPTIONS.adminPort,
-    doc: 'Port of the admin server; api, pipeline and connectors take the next three; 0: any free.',
+    doc:
+      'Port of the admin server; api, pipeline and connectors take the next three, further' +
+      ' pipelines those after; 0: any free.',
   },
   drainDeadlineMs: {
     ...PROCESS_OPTIONS.drainDeadlineMs,
@@ -47,6 +52,7 @@ export const upRole: Role<typeof UP_OPTIONS> = {
       children: roleChildren(options),
       clock,
       onEvent: (event) => report(event, logger, metrics),
+      executeWill: executeMembershipWill,
     })
     return {
       services: [supervisor],
@@ -65,28 +71,37 @@ export const upRole: Role<typeof UP_OPTIONS> = {
   },
 }
 
-/** One child per role, in start order. */
-export function roleChildren(options: OptionValues<typeof UP_OPTIONS>): readonly ChildSpec[] {
-  const { adminPort, drainDeadlineMs } = options
+/** In start order; the processes of a role start and stop side by side. */
+export function roleChildren(
+  options: OptionValues<typeof UP_OPTIONS>,
+): readonly (readonly ChildSpec[])[] {
+  const { adminPort, drainDeadlineMs, pipelineProcesses } = options
   const shutdownMs = Math.floor(drainDeadlineMs / ROLES.length)
-  return ROLES.map((role, at) => ({
-    id: role,
-    command: process.execPath,
-    args: [...process.execArgv, join(import.meta.dirname, 'weir.js'), role],
-    env: {
-      [envName('adminHost')]: options.adminHost,
-      [envName('adminPort')]: String(adminPort === 0 ? 0 : adminPort + 1 + at),
-      [envName('logLevel')]: options.logLevel,
-      [envName('logFormat')]: options.logFormat,
-      [envName('drainDeadlineMs')]: String(shutdownMs - ROLE_CLOSING_MS),
-    },
-    restart: 'permanent',
-    shutdownSignal: 'SIGTERM',
-    shutdownMs,
-    readiness: { kind: 'ipc' },
-    readyMs: ROLE_READY_MS,
-  }))
+  return ROLES.map((role, at) => {
+    const names = processNames(role, role === 'pipeline' ? pipelineProcesses : 1)
+    return names.map((id, nth) => ({
+      id,
+      command: process.execPath,
+      args: [...process.execArgv, join(import.meta.dirname, 'weir.js'), role],
+      env: {
+        [envName('adminHost')]: options.adminHost,
+        [envName('adminPort')]: String(adminPort === 0 ? 0 : adminPort + portOffset(at, nth)),
+        [envName('logLevel')]: options.logLevel,
+        [envName('logFormat')]: options.logFormat,
+        [envName('drainDeadlineMs')]: String(shutdownMs - ROLE_CLOSING_MS),
+      },
+      restart: 'permanent',
+      shutdownSignal: 'SIGTERM',
+      shutdownMs,
+      readiness: { kind: 'ipc' },
+      readyMs: ROLE_READY_MS,
+    }))
+  })
 }
+
+/** The first of each role has the port that it would have alone. */
+const portOffset = (roleAt: number, nth: number): number =>
+  nth === 0 ? roleAt + 1 : ROLES.length + nth
 
 function report(event: ChildEvent, logger: Logger, metrics: Metrics): void {
   const child = { child: event.id }
@@ -103,6 +118,10 @@ function report(event: ChildEvent, logger: Logger, metrics: Metrics): void {
     case 'backing_off':
       metrics.add('weir_supervisor_restarts_total', 1, child)
       return logger.warn('role starts again after a pause', { ...child, delayMs: event.delayMs })
+    case 'will_done':
+      return logger.info('did what an ended role left to do', { ...child, ...event.will })
+    case 'will_failed':
+      return logger.warn('an ended role left more to do', { ...child, error: event.error })
     case 'gave_up':
       return logger.error('role ended too often: ending everything', child)
   }

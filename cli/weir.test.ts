@@ -65,8 +65,9 @@ test('weir up gives each role a port and a deadline of its own, left bank to end
     logLevel: 'info',
     logFormat: 'json',
     drainDeadlineMs: 45_000,
+    pipelineProcesses: 1,
   } as const
-  const children = roleChildren(options)
+  const children = roleChildren(options).flat()
   assert.deepEqual(
     children.map(({ id, env }) => [id, env?.['WEIR_ADMIN_PORT']]),
     [
@@ -78,7 +79,22 @@ test('weir up gives each role a port and a deadline of its own, left bank to end
   for (const { env, shutdownMs } of children) {
     assert(Number(env?.['WEIR_DRAIN_DEADLINE_MS']) < shutdownMs)
   }
-  for (const { env } of roleChildren({ ...options, adminPort: 0 })) {
+  for (const { env } of roleChildren({ ...options, adminPort: 0 }).flat()) {
     assert.equal(env?.['WEIR_ADMIN_PORT'], '0')
   }
+})
+
+test('weir up runs several pipelines side by side, each with a port of its own', () => {
+  const children = roleChildren({
+    adminHost: '127.0.0.1',
+    adminPort: 9464,
+    logLevel: 'info',
+    logFormat: 'json',
+    drainDeadlineMs: 45_000,
+    pipelineProcesses: 3,
+  })
+  assert.deepEqual(
+    children.map((group) => group.map(({ id, env }) => `${id} ${env?.['WEIR_ADMIN_PORT']}`)),
+    [['api 9465'], ['pipeline-1 9466', 'pipeline-2 9468', 'pipeline-3 9469'], ['connectors 9467']],
+  )
 })

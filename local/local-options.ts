@@ -1,5 +1,6 @@
 /** The options of `npm start`. */
 import type { OptionTable } from '../platform/config/options.ts'
+import { SUPERVISION_OPTIONS } from '../platform/config/shared-options.ts'
 
 const port = (preset: number, doc: string) =>
   ({ kind: 'integer', default: preset, min: 1, max: 65_535, doc }) as const
@@ -28,6 +29,7 @@ export const LOCAL_OPTIONS = {
     max: 100,
     doc: 'Partitions of each topic, when the topics are created.',
   },
+  ...SUPERVISION_OPTIONS,
   topicPrefix: { kind: 'text', default: '', doc: 'Put in front of topic and group names.' },
   clickhouseDatabase: { kind: 'text', default: 'weir', doc: 'ClickHouse database.' },
   kafkaBrokers: {

@@ -10,6 +10,7 @@ import type { OptionValues } from '../platform/config/options.ts'
 import { readOptions } from '../platform/config/read-options.ts'
 import { Failure } from '../platform/failure.ts'
 import { listenFailure } from '../platform/http/listen-failure.ts'
+import { executeMembershipWill } from '../platform/kafka/leave-group.ts'
 import type { ChildSpec } from '../platform/lifecycle/child-spec.ts'
 import { EXIT } from '../platform/lifecycle/exit-codes.ts'
 import { Supervisor } from '../platform/lifecycle/supervisor.ts'
@@ -20,7 +21,7 @@ import {
   demoChild,
   environmentOf,
   roleChild,
-  ROLES,
+  roleProcesses,
   type RoleSurroundings,
   weirProgram,
 } from './roles.ts'
@@ -138,7 +139,8 @@ async function startSystem(options: Values, watching: Watching): Promise<System>
   })
   ends.push(() => stack.stop())
   const adminPortsFile = join(stateDir, 'admin-ports.json')
-  const adminPorts = await rememberedPorts(adminPortsFile, SERVERS_HOST, ROLES)
+  const names = roleProcesses(options.pipelineProcesses).map(({ id }) => id)
+  const adminPorts = await rememberedPorts(adminPortsFile, SERVERS_HOST, names)
   const around: RoleSurroundings = { ...options, addresses: stack, secrets, adminPorts }
   const env = { ...process.env, ...environmentOf(around) }
   await withProgress(onProgress, 'tables, topics and schemas', () =>
@@ -163,11 +165,16 @@ type Roles = Readonly<{
 async function startRoles(around: RoleSurroundings, watching: Watching): Promise<Roles> {
   const { onProgress, signal, ends } = watching
   const runDir = join(around.stateDir, 'run')
-  const supervisors = ROLES.map((role) =>
-    supervise(roleChild(role, around), { runDir, onProgress }),
+  const processes = roleProcesses(around.pipelineProcesses)
+  const supervisors = processes.map((each) =>
+    supervise(roleChild(each, around), { runDir, onProgress }),
   )
   const stop = async (): Promise<void> => {
-    for (const supervisor of supervisors) await supervisor.drain(Number.POSITIVE_INFINITY)
+    // Role by role: processes that share partitions would only hand them to each other.
+    for (const role of new Set(processes.map((each) => each.role))) {
+      const ending = supervisors.filter((_, index) => processes[index]?.role === role)
+      await Promise.all(ending.map((each) => each.drain(Number.POSITIVE_INFINITY)))
+    }
   }
   ends.push(stop)
   const stopEarly = (): void => void stop()
@@ -176,7 +183,7 @@ async function startRoles(around: RoleSurroundings, watching: Watching): Promise
     if (signal.aborted) throw new Failure('shutting_down', 'Asked to stop.')
     await Promise.all(
       supervisors.map((supervisor, index) =>
-        withProgress(onProgress, `start ${ROLES[index]}`, () => supervisor.start()),
+        withProgress(onProgress, `start ${processes[index]?.id}`, () => supervisor.start()),
       ),
     )
   } catch (error) {
@@ -190,10 +197,17 @@ async function startRoles(around: RoleSurroundings, watching: Watching): Promise
   return {
     api: addressOf('api')?.replace(/\/$/, ''),
     mqtt: addressOf('mqtt'),
+    // Where a role has several processes, its own name stands for the first of them.
     admin: Object.fromEntries(
-      statuses.flatMap(({ id, addresses }) =>
-        addresses['admin'] === undefined ? [] : [[id, addresses['admin']]],
-      ),
+      statuses.toReversed().flatMap(({ id, addresses }) => {
+        const url = addresses['admin']
+        return url === undefined
+          ? []
+          : [
+              [id.replace(/-\d+$/, ''), url],
+              [id, url],
+            ]
+      }),
     ),
     failure: Promise.race(supervisors.map((supervisor) => supervisor.failure)),
   }
@@ -204,7 +218,12 @@ function supervise(
   { runDir, onProgress }: Readonly<{ runDir: string; onProgress: Progress }>,
 ): Supervisor {
   const onEvent = reportOf({ title: spec.id, runDir, onProgress })
-  const supervisor = new Supervisor({ children: [spec], clock: systemClock, onEvent })
+  const supervisor = new Supervisor({
+    children: [spec],
+    clock: systemClock,
+    onEvent,
+    executeWill: executeMembershipWill,
+  })
   supervisor.failure.catch(() => {}) // Whoever watches all of them sees it.
   return supervisor
 }

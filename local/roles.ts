@@ -5,13 +5,20 @@
 import { join } from 'node:path'
 import { envName, flagName } from '../platform/config/option-names.ts'
 import type { ChildSpec } from '../platform/lifecycle/child-spec.ts'
+import { processNames } from '../platform/lifecycle/process-names.ts'
 import { packageRoot } from '../platform/package-root.ts'
 import type { LocalSecrets } from './secrets.ts'
 import type { StackAddresses } from './stack.ts'
 
 /** Start side by side, stop in this order: devices are refused before what is behind them goes. */
-export const ROLES = ['connectors', 'pipeline', 'api'] as const
-export type RoleName = (typeof ROLES)[number]
+const ROLES = ['connectors', 'pipeline', 'api'] as const
+export type RoleProcess = Readonly<{ id: string; role: (typeof ROLES)[number] }>
+
+export function roleProcesses(pipelineProcesses: number): readonly RoleProcess[] {
+  return ROLES.flatMap((role) =>
+    processNames(role, role === 'pipeline' ? pipelineProcesses : 1).map((id) => ({ id, role })),
+  )
+}
 
 export type RoleSurroundings = Readonly<{
   stateDir: string
@@ -21,11 +28,12 @@ export type RoleSurroundings = Readonly<{
   tenant: string
   topicPrefix: string
   topicPartitions: number
+  pipelineProcesses: number
   clickhouseDatabase: string
   addresses: StackAddresses
   secrets: LocalSecrets
-  /** A role that was restarted answers where it did: local.json names these. */
-  adminPorts: Readonly<Record<RoleName, number>>
+  /** By process: one that was restarted answers where it did, and local.json names these. */
+  adminPorts: Readonly<Record<string, number>>
 }>
 
 const ROLE_DRAIN_MS = 10_000
@@ -64,15 +72,15 @@ const urlHost = (host: string): string => (host.includes(':') ? `[${host}]` : ho
 /** The one binary, beside this very file's build. */
 export const weirProgram = (): string => join(import.meta.dirname, '..', 'cli', 'weir.js')
 
-export function roleChild(role: RoleName, around: RoleSurroundings): ChildSpec {
+export function roleChild({ id, role }: RoleProcess, around: RoleSurroundings): ChildSpec {
   return {
-    ...ownProgram(around, role),
+    ...ownProgram(around, id),
     args: [
       '--enable-source-maps',
       weirProgram(),
       role,
       flagName('adminPort'),
-      String(around.adminPorts[role]),
+      String(around.adminPorts[id]),
     ],
     restart: 'permanent',
     shutdownMs: ROLE_DRAIN_MS + 3_000,

@@ -20,9 +20,10 @@ export const pipelineRole: Role<typeof PIPELINE_OPTIONS> = {
   options: PIPELINE_OPTIONS,
   check: contradictions,
   async build(context) {
-    const { options, logger, metrics, clock } = context
+    const { options, logger, metrics, clock, wills } = context
     const brokers = options.kafkaBrokers
-    const log = createKafkaLog({ brokers, clientId: 'weir-pipeline', logger, metrics, clock })
+    const parts = { logger, metrics, clock, wills }
+    const log = createKafkaLog({ brokers, clientId: 'weir-pipeline', ...parts })
     const clickhouse = new Clickhouse({
       url: options.clickhouseUrl,
       database: options.clickhouseDatabase,

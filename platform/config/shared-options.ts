@@ -27,6 +27,17 @@ export const KAFKA_OPTIONS = {
   },
 } as const satisfies OptionTable
 
+/** Of whoever starts the roles. */
+export const SUPERVISION_OPTIONS = {
+  pipelineProcesses: {
+    kind: 'integer',
+    default: 1,
+    min: 1,
+    max: 64,
+    doc: 'Pipeline processes that share the partitions. More than there are partitions stand idle.',
+  },
+} as const satisfies OptionTable
+
 export const CLICKHOUSE_OPTIONS = {
   clickhouseUrl: {
     kind: 'text',

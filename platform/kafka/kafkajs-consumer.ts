@@ -50,7 +50,8 @@ const SETTINGS = {
   retry: { retries: 1_000_000_000, initialRetryTime: 100, maxRetryTime: 2_000 },
 }
 
-type ConsumerParts = KafkaParts & Readonly<{ kafkaOfConsumers: Kafka; wills?: LastWills }>
+type ConsumerParts = KafkaParts &
+  Readonly<{ kafkaOfConsumers: Kafka; wills?: LastWills | undefined }>
 type Settings = Readonly<{
   name: string
   group: string | undefined

@@ -17,7 +17,7 @@ export function createKafkaLog(
     metrics: Metrics
     clock: Clock
     /** Where members of groups leave word of themselves, for when they are killed. */
-    wills?: LastWills
+    wills?: LastWills | undefined
   }>,
 ): Log {
   const parts = { ...options, kafka: createKafkaClient(options, CONNECT_RETRIES.few) }

@@ -17,6 +17,14 @@ import {
 
 const KIND = 'leave_kafka_group'
 const DEADLINE_MS = 10_000
+/** What kafkajs says of its attempts: how they end is told by executeMembershipWill(). */
+const ATTEMPTS: Logger = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  with: () => ATTEMPTS,
+}
 
 export type Membership = Readonly<{ brokers: readonly string[]; group: string; memberId: string }>
 
@@ -29,14 +37,14 @@ export function membershipWill({ brokers, group, memberId }: Membership): LastWi
  * Executes a will of membershipWill(); wills of another kind are somebody else's. Rejects with
  * `unavailable` when Kafka did not confirm within 10 s; the member expires by itself then.
  */
-export async function executeMembershipWill(will: LastWill, logger: Logger): Promise<void> {
+export async function executeMembershipWill(will: LastWill): Promise<void> {
   const { brokers, group, memberId } = will.details
   if (will.kind !== KIND) return
   if (brokers === undefined || group === undefined || memberId === undefined) {
     throw new Failure('internal', 'a membership will names brokers, group and member')
   }
   const kafka = createKafkaClient(
-    { brokers: brokers.split(','), clientId: 'weir-supervisor', logger },
+    { brokers: brokers.split(','), clientId: 'weir-supervisor', logger: ATTEMPTS },
     CONNECT_RETRIES.few,
   )
   const cluster = clusterOf(kafka)

@@ -176,3 +176,34 @@ test('a secret option is not in the log', async () => {
   assert.match(stderr, /building/)
   assert.doesNotMatch(stdout + stderr, /canary-7f3a/)
 })
+
+test('what is left to be done for it is with the supervisor before it is ready', async () => {
+  const { child, ended } = startSample([])
+  const [will] = await Promise.all([message(child, 'last_will'), readyAdminUrl(child)])
+  const greeting = { kind: 'say', details: { text: 'goodbye' } }
+  assert.deepEqual(will, { type: 'last_will', id: 'greeting', will: greeting })
+  child.kill('SIGTERM')
+  assert.equal((await ended).code, 0)
+})
+
+test('who only a new process can help says so, and is silent to its supervisor', async () => {
+  const { child, ended } = startSample(['--trouble=still'])
+  let beats = 0
+  child.on('message', (sent) => {
+    if (isRecord(sent) && sent['type'] === 'heartbeat') beats += 1
+  })
+  const url = await readyAdminUrl(child)
+  const health = await fetch(`${url}/healthz`)
+  assert.equal(health.status, 503)
+  assert.deepEqual(await health.json(), { status: 'stalled', reasons: ['troubled: nothing moves'] })
+  const before = beats
+  const stillLogged = new Promise<void>((resolve) => {
+    child.stderr?.on('data', (chunk: Buffer) => {
+      if (chunk.toString().includes('stalled')) resolve()
+    })
+  })
+  await stillLogged // Instead of the next heartbeat.
+  assert.equal(beats, before)
+  child.kill('SIGTERM')
+  assert.equal((await ended).code, 0)
+})

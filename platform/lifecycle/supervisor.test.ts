@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { systemClock } from '../clock.ts'
 import type { ChildSpec } from './child-spec.ts'
+import type { LastWill } from './last-will.ts'
 import type { ChildEvent } from './supervised-child.ts'
 import { Supervisor, type SupervisorOptions } from './supervisor.ts'
 
@@ -313,4 +314,61 @@ test('property: after any schedule of kills, every child runs again', async (t) 
     }),
     { numRuns: 5 },
   )
+})
+
+/** Whoever executes wills, with what was executed and how it ends. */
+function executor(outcome: () => Promise<void> = async () => {}) {
+  const executed: LastWill[] = []
+  const executeWill = (will: LastWill): Promise<void> => {
+    executed.push(will)
+    return outcome()
+  }
+  return { executed, executeWill }
+}
+
+const WILL_OF_A = { kind: 'kept', details: { of: 'a' } }
+
+test('what a killed child left to do is done at once, and without what it took back', async (t) => {
+  const stage = new Stage(t)
+  const { executed, executeWill } = executor()
+  const slow = { ...QUICK, firstDelayMs: 60_000, delayMsMax: 60_000 }
+  const supervisor = stage.supervise([stage.child('a', 'will')], { executeWill, policy: slow })
+  await supervisor.start()
+  process.kill(supervisor.status()[0]?.pid ?? 0, 'SIGKILL')
+  // It waits for its restart all the while.
+  await stage.until(() => stage.count('will_done', 'a') === 1)
+  assert.deepEqual(executed, [WILL_OF_A])
+  assert.equal(stage.count('ready', 'a'), 1)
+})
+
+test('a child that ends in order does its part itself', async (t) => {
+  const stage = new Stage(t)
+  const { executed, executeWill } = executor()
+  const supervisor = stage.supervise([stage.child('a', 'will')], { executeWill })
+  await supervisor.start()
+  await supervisor.drain(10_000)
+  assert.deepEqual(executed, [])
+})
+
+test('a child that had to be killed at the end has its will done before the end', async (t) => {
+  const stage = new Stage(t)
+  let done = false
+  const { executed, executeWill } = executor(async () => {
+    await sleep(50)
+    done = true
+  })
+  const child = stage.child('a', 'stubborn', { shutdownMs: 50 })
+  const supervisor = stage.supervise([child], { executeWill })
+  await supervisor.start()
+  await supervisor.drain(10_000)
+  assert.deepEqual([executed, done], [[WILL_OF_A], true])
+})
+
+test('a will that cannot be done is told, and the child runs again all the same', async (t) => {
+  const stage = new Stage(t)
+  const { executeWill } = executor(() => Promise.reject(new Error('nobody answers')))
+  const supervisor = stage.supervise([stage.child('a', 'will')], { executeWill })
+  await supervisor.start()
+  process.kill(supervisor.status()[0]?.pid ?? 0, 'SIGKILL')
+  await stage.until(() => stage.count('ready', 'a') === 2 && stage.count('will_failed', 'a') === 1)
 })

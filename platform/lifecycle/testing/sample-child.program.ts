@@ -6,6 +6,8 @@
  *   mute      never ready                           stall     ready, then busy for ever
  *   exit-N    ready, then ends with code N          early-N   ends with code N, never ready
  *   parent    as serve, with a child of its own
+ *   will      as serve, and leaves two wills, of which it takes back one at once, one when asked to
+ *             end; `stubborn` does neither end nor take back
  */
 import { spawn } from 'node:child_process'
 import { appendFileSync } from 'node:fs'
@@ -22,15 +24,25 @@ function announce(): void {
   setInterval(() => process.send?.({ type: 'heartbeat', eventLoopDelayMs: 0 }), 20)
 }
 
+function leaveWills(): void {
+  for (const name of ['kept', 'taken back']) {
+    process.send?.({ type: 'last_will', id: name, will: { kind: name, details: { of: id } } })
+  }
+  process.send?.({ type: 'last_will', id: 'taken back', will: null })
+}
+
 function end(): void {
   note('down')
+  if (behaviour === 'will') process.send?.({ type: 'last_will', id: 'kept', will: null })
   process.exit(0)
 }
 
 process.on('disconnect', end)
-process.on('SIGTERM', () => (behaviour === 'deaf' ? note('deaf') : end()))
+const deaf = behaviour === 'deaf' || behaviour === 'stubborn'
+process.on('SIGTERM', () => (deaf ? note('deaf') : end()))
 const [kind, code = '0'] = behaviour.split('-')
 if (kind === 'early') process.exit(Number(code))
+if (behaviour === 'will' || behaviour === 'stubborn') leaveWills()
 if (kind === 'mute') setInterval(() => {}, 1_000)
 else announce()
 if (kind === 'exit') setTimeout(() => process.exit(Number(code)), 20)

@@ -14,7 +14,18 @@ const SAMPLE_OPTIONS = {
   samplePort: { kind: 'integer', default: 0, min: 0, max: 65_535, doc: 'Port to listen on.' },
   trouble: {
     kind: 'choice',
-    choices: ['none', 'failure', 'bug', 'dies', 'throws', 'rejects', 'stalls', 'slow', 'stuck'],
+    choices: [
+      'none',
+      'failure',
+      'bug',
+      'dies',
+      'throws',
+      'rejects',
+      'stalls',
+      'slow',
+      'stuck',
+      'still',
+    ],
     default: 'none',
     doc: 'What goes wrong.',
   },
@@ -64,6 +75,7 @@ function troubled(trouble: Trouble): Service {
       say('troubled started')
       setTimeout(() => misbehave(trouble, die), 50)
     },
+    stalled: () => (trouble === 'still' ? 'nothing moves' : undefined),
     async drain() {
       if (trouble === 'stuck') await new Promise(() => {})
       say('troubled drained')
@@ -84,7 +96,8 @@ const sampleRole: Role<typeof SAMPLE_OPTIONS> = {
   options: SAMPLE_OPTIONS,
   check: ({ trouble, samplePort }) =>
     trouble === 'none' && samplePort === 1 ? ['--sample-port 1 needs --trouble.'] : [],
-  async build({ options, logger }) {
+  async build({ options, logger, wills }) {
+    wills?.declare('greeting', { kind: 'say', details: { text: 'goodbye' } })
     logger.info('building', { password: options.samplePassword })
     return {
       services: [listener(options.samplePort), troubled(options.trouble)],
