@@ -35,6 +35,12 @@ export const COMMANDS: readonly Command[] = [
     run: async (argv, env) => (await import('./migrate.ts')).migrateCommand.run(argv, env),
   },
   {
+    name: 'dlq',
+    summary: 'List, show, replay and delete what could not be counted.',
+    run: async (argv, env) =>
+      (await import('../pipeline/dead-letters/main.ts')).dlqCommand.run(argv, env),
+  },
+  {
     name: 'loadtest',
     summary: 'Play a fleet of devices and reconcile what was acknowledged with what is stored.',
     run: async (argv, env) => (await import('../loadtest/main.ts')).loadtestCommand.run(argv, env),

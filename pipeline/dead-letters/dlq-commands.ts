@@ -1,0 +1,242 @@
+/** `weir dlq ls|show|replay|purge|resume`: dead letters in the hands of an operator. */
+import { randomUUID } from 'node:crypto'
+import { systemClock } from '../../platform/clock.ts'
+import { Failure } from '../../platform/failure.ts'
+import { commandWithOptions } from '../../platform/lifecycle/command-with-options.ts'
+import { EXIT } from '../../platform/lifecycle/exit-codes.ts'
+import { acceptedAgeMs } from '../../schemas/telemetry.ts'
+import { systemTimers } from '../timers.ts'
+import { passesGroup, writePass } from './breaker-passes.ts'
+import type { Letter } from './letter.ts'
+import {
+  atDesk,
+  type Desk,
+  DESK_OPTIONS,
+  FILTER_OPTIONS,
+  filterOf,
+  JUDGE_OPTIONS,
+  printJson,
+} from './letter-desk.ts'
+import { type LetterGroup, LetterIndex } from './letter-index.ts'
+import { rangesOf, scanLetters } from './letter-scan.ts'
+import { progressLine } from './progress-line.ts'
+import { type ReplayReport, replayLetters } from './replay-letters.ts'
+import { shownLetter } from './show-letter.ts'
+import { timeOf } from './time-option.ts'
+
+const LIMIT_MAX = 1_000_000_000
+const EVERYTHING = { sinceMs: 0, partition: -1 }
+
+export const lsCommand = commandWithOptions({
+  name: 'dlq ls',
+  summary: 'counts dead letters by reason',
+  options: { ...DESK_OPTIONS, ...FILTER_OPTIONS },
+  run: (options) =>
+    atDesk(options, async ({ log, lettersTopic }) => {
+      const filter = filterOf(options)
+      const index = new LetterIndex(filter)
+      await scanLetters(log, lettersTopic, await rangesOf(log, lettersTopic, filter), index)
+      const groups = index.groups()
+      process.stdout.write(table(groups))
+      const letters = groups.reduce((sum, group) => sum + group.letters, 0)
+      printJson(options.json, { letters, groups })
+      return EXIT.ok
+    }),
+})
+
+function table(groups: readonly LetterGroup[]): string {
+  if (groups.length === 0) return 'No dead letters.\n'
+  const rows = groups.map(({ reason, stage, letters, replayed, newestMs }) =>
+    [reason, stage, letters, replayed, new Date(newestMs).toISOString()].map(String),
+  )
+  const all = [['reason', 'stage', 'letters', 'replayed', 'newest'], ...rows]
+  const widths = [0, 1, 2, 3].map((column) =>
+    all.reduce((width, row) => Math.max(width, row[column]?.length ?? 0), 0),
+  )
+  const lines = all.map((row) => row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('  '))
+  return `${lines.join('\n')}\n`
+}
+
+export const showCommand = commandWithOptions({
+  name: 'dlq show',
+  summary: 'prints one letter: headers, and the value decoded or in hex',
+  options: {
+    ...DESK_OPTIONS,
+    letter: { kind: 'text', placeholder: '3:1042', doc: 'Partition and offset of the letter.' },
+  },
+  run: (options) =>
+    atDesk(options, async (desk) => {
+      const letter = await oneLetter(desk, options.letter)
+      const shown = await shownLetter(letter, await desk.decoder())
+      process.stdout.write(`${JSON.stringify(shown, undefined, options.json ? 0 : 2)}\n`)
+      return EXIT.ok
+    }),
+})
+
+async function oneLetter(desk: Desk, text: string): Promise<Letter> {
+  const match = /^(\d{1,6}):(\d{1,16})$/.exec(text)
+  if (match === null) {
+    throw new Failure('config_invalid', `--letter must be PARTITION:OFFSET, not "${text}"`)
+  }
+  const [partition, offset] = [Number(match[1]), Number(match[2])]
+  const ranges = await rangesOf(desk.log, desk.lettersTopic, { sinceMs: 0, partition })
+  const range = ranges.get(partition)
+  let found: Letter | undefined
+  if (range !== undefined && offset >= range.from && offset < range.to) {
+    const narrowed = [...ranges].map(([each, { to }]) => {
+      const wanted = each === partition ? { from: offset, to: offset + 1 } : { from: to, to }
+      return [each, wanted] as const
+    })
+    await scanLetters(desk.log, desk.lettersTopic, new Map(narrowed), {
+      letter(letter) {
+        if (letter.partition !== partition || letter.offset !== offset) return
+        found = { ...letter, value: letter.value === null ? null : Buffer.from(letter.value) }
+      },
+      replayed: () => {},
+    })
+  }
+  if (found === undefined) throw new Failure('not_found', `there is no letter ${text}`)
+  return found
+}
+
+export const replayCommand = commandWithOptions({
+  name: 'dlq replay',
+  summary: 'produces the records of letters again, those that can be counted now',
+  options: {
+    ...DESK_OPTIONS,
+    ...FILTER_OPTIONS,
+    ...JUDGE_OPTIONS,
+    limit: {
+      kind: 'integer',
+      default: LIMIT_MAX,
+      min: 1,
+      max: LIMIT_MAX,
+      doc: 'At most so many letters, the oldest first.',
+    },
+    rate: {
+      kind: 'integer',
+      default: 1_000,
+      min: 0,
+      max: 1_000_000,
+      doc: 'Records produced in a second; 0: as fast as Kafka takes them.',
+    },
+    dryRun: { kind: 'switch', default: false, doc: 'Say what would be done, and change nothing.' },
+  },
+  run: (options) =>
+    atDesk(options, async (desk) => {
+      const { log, admin, lettersTopic, telemetryTopic } = desk
+      const { dryRun, limit, rate: perSecond } = options
+      const writer = log.writer({ name: 'replay', queuedBytesMax: 1 << 24, lingerMs: 5 })
+      if (!dryRun) await writer.start()
+      const line = progressLine('weir dlq replay')
+      const replayId = randomUUID()
+      try {
+        const report = await replayLetters(
+          { filter: filterOf(options), limit, perSecond, dryRun, replayId },
+          {
+            ...{ log, lettersTopic, clock: systemClock, timers: systemTimers },
+            writer: dryRun ? undefined : writer,
+            partitions: await admin.partitionCount(telemetryTopic),
+            judge: {
+              topic: telemetryTopic,
+              decoder: await desk.decoder(),
+              acceptedAgeMs: acceptedAgeMs(options),
+              nowMs: () => systemClock.nowMs(),
+            },
+            progress: ({ chosen, replayed }) => line.show(replayed, chosen, 'letters'),
+          },
+        )
+        line.end()
+        process.stdout.write(replaySentences(report, dryRun))
+        printJson(options.json, { ...report, dryRun, ...(dryRun ? {} : { replayId }) })
+        return EXIT.ok
+      } finally {
+        await writer.drain(10_000)
+      }
+    }),
+})
+
+const KEPT_SENTENCES: Readonly<Record<keyof ReplayReport['kept'], string>> = {
+  refused_at_edge: 'never were records: their devices were told, and have to send them again',
+  of_another_topic: 'are of another topic',
+  cut: 'hold only the beginning of their record',
+  still_unreadable: 'still cannot be read',
+  still_refused: 'would be refused again: a value or a time that cannot be counted',
+}
+
+function replaySentences({ chosen, replayed, kept }: ReplayReport, dryRun: boolean): string {
+  const did = dryRun ? 'would be replayed' : 'were replayed'
+  const lines = [`${replayed} of ${chosen} letters ${did}.`]
+  for (const [because, sentence] of Object.entries(KEPT_SENTENCES)) {
+    const letters = Object.entries(kept).find(([name]) => name === because)?.[1] ?? 0
+    if (letters > 0) lines.push(`${letters} ${sentence} (${because}).`)
+  }
+  return `${lines.join('\n')}\n`
+}
+
+export const purgeCommand = commandWithOptions({
+  name: 'dlq purge',
+  summary: 'deletes the letters written before a time, for good',
+  options: {
+    ...DESK_OPTIONS,
+    until: { kind: 'text', placeholder: '30d', doc: 'Before this time: RFC 3339, ms, or 30d ago.' },
+    partition: FILTER_OPTIONS.partition,
+    dryRun: { kind: 'switch', default: false, doc: 'Say what would be done, and change nothing.' },
+    yes: { kind: 'switch', default: false, doc: 'Really delete them.' },
+  },
+  run: (options) =>
+    atDesk(options, async ({ log, admin, lettersTopic }) => {
+      const { partition, dryRun, yes } = options
+      const nowMs = systemClock.nowMs()
+      const untilMs = timeOf('--until', options.until, { nowMs, otherwise: 0 })
+      const before = await admin.offsetsAt(lettersTopic, untilMs)
+      const ranges = await rangesOf(log, lettersTopic, { ...EVERYTHING, partition })
+      const going = new Map<number, number>()
+      let records = 0
+      for (const [each, { from, to }] of ranges) {
+        const end = Math.min(to, before.get(each) ?? from)
+        if (end <= from) continue
+        going.set(each, end)
+        records += end - from
+      }
+      if (!dryRun && !yes) {
+        throw new Failure('config_invalid', `${records} records would be deleted; add --yes`)
+      }
+      if (!dryRun) await admin.deleteRecords(lettersTopic, going)
+      const did = dryRun ? 'would be deleted' : 'were deleted'
+      process.stdout.write(`${records} records of ${lettersTopic} ${did}.\n`)
+      const offsets = Object.fromEntries(going)
+      printJson(options.json, { records, before: offsets, dryRun })
+      return EXIT.ok
+    }),
+})
+
+export const resumeCommand = commandWithOptions({
+  name: 'dlq resume',
+  summary: 'lets a partition go on that was paused because too much of it is unreadable',
+  options: {
+    ...DESK_OPTIONS,
+    partition: { ...FILTER_OPTIONS.partition, min: 0, default: 0, doc: 'The paused partition.' },
+    upTo: {
+      kind: 'integer',
+      default: -1,
+      min: -1,
+      max: Number.MAX_SAFE_INTEGER,
+      doc: 'Offset before which everything unreadable is dead-lettered; -1: the end as of now.',
+    },
+  },
+  run: (options) =>
+    atDesk(options, async ({ log, admin, telemetryTopic: topic }) => {
+      const { partition, topicPrefix } = options
+      const end = (await admin.offsetRange(topic)).get(partition)?.end
+      if (end === undefined)
+        throw new Failure('not_found', `${topic} has no partition ${partition}`)
+      const upTo = options.upTo < 0 ? end : options.upTo
+      await writePass(log, { group: passesGroup(topicPrefix), topic, partition, upTo })
+      process.stdout.write(
+        `Partition ${partition} goes on: unreadable records before offset ${upTo} become dead letters.\n`,
+      )
+      printJson(options.json, { partition, upTo })
+      return EXIT.ok
+    }),
+})
