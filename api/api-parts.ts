@@ -2,7 +2,9 @@
 import type { DeviceStore } from '../devices/device-store.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { About } from './contract/resources.ts'
+import type { WindowEvidence } from './explain/window-evidence.ts'
 import type { LatestValues } from './live/latest-values.ts'
+import type { Retention } from './readings/retention.ts'
 import type { RollupReader } from './readings/rollup-reader.ts'
 import type { TelemetryReader } from './readings/telemetry-reader.ts'
 
@@ -11,7 +13,9 @@ export type ApiParts = Readonly<{
   about: About
   devices: DeviceStore
   telemetry: TelemetryReader
+  retention: Retention
   rollups: RollupReader
+  evidence: WindowEvidence
   /** The newest value of each series that the live stream has seen. */
   latest: LatestValues
 }>

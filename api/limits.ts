@@ -25,6 +25,8 @@ export const LIMITS = {
   /** Windows of one answer whose percentiles are asked for, and how many of them. */
   percentilePointsMax: 2_000,
   percentilesMax: 10,
+  /** Samples of one window that are folded again to explain it. */
+  explainSamplesMax: 100_000,
   /** The longest expected interval between two samples. */
   intervalMsMax: 31 * 86_400_000,
   /** How long one question may keep the database busy. */

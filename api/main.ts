@@ -18,6 +18,7 @@ import { API_OPTIONS, contradictions } from './api-options.ts'
 import type { ApiParts } from './api-parts.ts'
 import { createApiServer } from './api-server.ts'
 import { Authenticator } from './authenticator.ts'
+import { WindowEvidence } from './explain/window-evidence.ts'
 import { assertLimits, LIMITS } from './limits.ts'
 import { HistoryLoader } from './live/history-loader.ts'
 import { LatestValues } from './live/latest-values.ts'
@@ -101,6 +102,7 @@ function partsOf(
   postgres: Postgres,
   clickhouse: Clickhouse,
 ): ApiParts {
+  const retention = new Retention(clickhouse, clock)
   return {
     clock,
     about: {
@@ -109,7 +111,9 @@ function partsOf(
     },
     devices: new DeviceStore(postgres, options.credentialKey),
     telemetry: new TelemetryReader(clickhouse),
-    rollups: new RollupReader(clickhouse, new Retention(clickhouse, clock)),
+    retention,
+    rollups: new RollupReader(clickhouse, retention),
+    evidence: new WindowEvidence(clickhouse),
     latest: new LatestValues({
       seriesMax: LIMITS.latestSeriesMax,
       metricsPerDeviceMax: LIMITS.latestMetricsPerDeviceMax,

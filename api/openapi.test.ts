@@ -41,6 +41,7 @@ describe('openapi.json', () => {
       '/v1/about',
       '/v1/devices',
       '/v1/devices/{id}',
+      '/v1/devices/{id}/explain',
       '/v1/devices/{id}/latest',
       '/v1/devices/{id}/readings',
       '/v1/devices/{id}/rollups',

@@ -1,6 +1,7 @@
 /** Every endpoint, in one table. What a route does is in the folder of its subject. */
 import { DEVICE_ID_PATTERN } from '../devices/device.ts'
-import { RESOLUTIONS } from './contract/resources.ts'
+import { SERIES_KINDS } from './contract/explanation.ts'
+import { RESOLUTIONS, STORED_RESOLUTIONS } from './contract/resources.ts'
 import { getAbout } from './about-handler.ts'
 import { createDevice, deleteDevice, getDevice, listDevices } from './devices/device-handlers.ts'
 import { LIMITS } from './limits.ts'
@@ -190,6 +191,44 @@ export const ROUTES: readonly Route[] = [
     success: { status: 200, description: 'The windows.', schema: ref('Rollups') },
     failures: ['device_not_found', 'limit_exceeded'],
     handle: getRollups,
+  },
+  {
+    method: 'GET',
+    path: '/v1/devices/{id}/explain',
+    operationId: 'explainWindow',
+    summary: 'One window laid open: its samples, its stored rows, and whether they agree',
+    description:
+      'The samples are folded again for the answer, by other code than the one that stored the ' +
+      'row, and compared with it field by field.',
+    access: 'key',
+    pathParameters: [DEVICE_ID],
+    queryParameters: [
+      METRIC,
+      {
+        name: 'start',
+        kind: 'time',
+        required: true,
+        doc: 'Start of the window, or any time in it: ms since 1970 UTC, or RFC 3339.',
+      },
+      {
+        name: 'resolution',
+        kind: 'choice',
+        required: true,
+        choices: STORED_RESOLUTIONS,
+        doc: 'Those that are stored; others are merged when they are asked for.',
+      },
+      {
+        name: 'kind',
+        kind: 'choice',
+        choices: SERIES_KINDS,
+        doc: 'Of a metric that changed its type. Left out: number before boolean before text.',
+      },
+      limit(LIMITS.readingsPerPageMax, LIMITS.readingsPerPageDefault),
+      CURSOR,
+    ],
+    success: { status: 200, description: 'What is known of it.', schema: ref('Explanation') },
+    failures: ['device_not_found', 'cursor_invalid'],
+    handle: explainWindow,
   },
   {
     method: 'GET',

@@ -2,7 +2,8 @@
 import { DEVICE_ID_PATTERN, DEVICE_NAME_CHARS_MAX, DEVICE_STATES } from '../devices/device.ts'
 import { FAILURE_CODES } from '../platform/failure-codes.ts'
 import { QUANTILE_RELATIVE_ERROR } from '../schemas/quantile-sketch.ts'
-import { RESOLUTIONS } from './contract/resources.ts'
+import { EXPLANATION_VERDICTS, SERIES_KINDS } from './contract/explanation.ts'
+import { RESOLUTIONS, STORED_RESOLUTIONS } from './contract/resources.ts'
 import type { Definitions, JsonSchema } from './json-schema.ts'
 
 export const ref = (name: string): JsonSchema => ({ $ref: `#/components/schemas/${name}` })
@@ -14,7 +15,10 @@ const NEXT: JsonSchema = {
   description: 'The cursor of the next page; null on the last one.',
 }
 
-const object = (properties: Record<string, JsonSchema>, optional: readonly string[] = []) =>
+const object = <P extends Readonly<Record<string, JsonSchema>>>(
+  properties: P,
+  optional: readonly string[] = [],
+) =>
   ({
     type: 'object',
     properties,
@@ -112,6 +116,65 @@ const ROLLUPS = object(
   ['percentileRelativeError', 'expected', 'expiredBefore'],
 )
 
+const EXPLANATION = object({
+  device: DEVICE_ID,
+  metric: { type: 'string' },
+  kind: {
+    oneOf: [{ type: 'string', enum: SERIES_KINDS }, { type: 'null' }],
+    description: 'Null: nothing was ever stored of this metric.',
+  },
+  resolution: { type: 'string', enum: STORED_RESOLUTIONS },
+  start: TIME,
+  end: TIME,
+  verdict: {
+    type: 'string',
+    enum: EXPLANATION_VERDICTS,
+    description: 'Whether the newest stored row is what the samples add up to, or why not.',
+  },
+  detail: { type: 'string', description: 'The verdict as a sentence.' },
+  checks: {
+    ...listOf(ref('FieldCheck')),
+    description: 'Each field of the newest stored row, and the same folded again from the samples.',
+  },
+  revisions: {
+    ...listOf(ref('StoredRevision')),
+    description: 'The rows in the table now, newest first, at most 100. Older ones are cleared.',
+  },
+  sampleCount: {
+    type: ['integer', 'null'],
+    description: 'Samples of the whole window; null where they are too many to be folded again.',
+  },
+  samples: listOf(ref('ExplainedSample')),
+  next: NEXT,
+})
+const VALUE_OR_NULL: JsonSchema = { type: ['number', 'boolean', 'string', 'null'] }
+const PLACE = { partition: { type: 'integer' }, offset: { type: 'integer' } } as const
+const REVISION = object(
+  {
+    ...ROLLUP.properties,
+    firstAt: TIME,
+    lastAt: TIME,
+    ...PLACE,
+    offset: { type: 'integer', description: 'The row holds every sample up to this offset.' },
+    topicEpoch: { type: 'integer' },
+    foldEpoch: { type: 'integer', description: 'Which fold made it.' },
+  },
+  ['percentiles', 'completeness'],
+)
+const LOST_DELIVERY = object({ ...PLACE, value: ref('Value') })
+const EXPLAINED_SAMPLE = object(
+  {
+    ...READING,
+    ...PLACE,
+    stamped: { type: 'boolean', description: 'False: it carries the time it was received.' },
+    lost: {
+      ...listOf(LOST_DELIVERY),
+      description: 'Other deliveries for the same time, still in the table: the earliest counts.',
+    },
+  },
+  ['deviceAt', 'lost'],
+)
+
 export const SCHEMAS: Definitions = {
   Value: {
     type: ['number', 'boolean', 'string'],
@@ -162,6 +225,15 @@ export const SCHEMAS: Definitions = {
   Readings: object({ items: listOf(ref('Reading')), next: NEXT }),
   Rollup: ROLLUP,
   Rollups: ROLLUPS,
+  Explanation: EXPLANATION,
+  FieldCheck: object({
+    field: { type: 'string' },
+    stored: VALUE_OR_NULL,
+    folded: VALUE_OR_NULL,
+    equal: { type: 'boolean', description: 'Sums may differ by what is lost in adding.' },
+  }),
+  StoredRevision: REVISION,
+  ExplainedSample: EXPLAINED_SAMPLE,
   Problem: {
     type: 'object',
     description: 'RFC 9457.',

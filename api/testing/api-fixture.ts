@@ -18,6 +18,7 @@ import { Postgres } from '../../platform/postgres/postgres.ts'
 import { createApiServer } from '../api-server.ts'
 import type { ApiParts } from '../api-parts.ts'
 import { Authenticator } from '../authenticator.ts'
+import { WindowEvidence } from '../explain/window-evidence.ts'
 import { LatestValues } from '../live/latest-values.ts'
 import { Retention } from '../readings/retention.ts'
 import { RollupReader } from '../readings/rollup-reader.ts'
@@ -87,12 +88,15 @@ async function wired(
     await apiKeys.ensureTenant(tenant, tenant)
     await apiKeys.ensureApiKey(tenant, 'test', key)
   }
+  const retention = new Retention(clickhouse, systemClock)
   const parts: ApiParts = {
     clock: systemClock,
     about: { version: '0.0.0', mqttUrl: 'mqtt://devices.example:1883' },
     devices: new DeviceStore(postgres, CREDENTIAL_KEY),
     telemetry: new TelemetryReader(clickhouse),
-    rollups: new RollupReader(clickhouse, new Retention(clickhouse, systemClock)),
+    retention,
+    rollups: new RollupReader(clickhouse, retention),
+    evidence: new WindowEvidence(clickhouse),
     latest: new LatestValues({ seriesMax: 1_000, metricsPerDeviceMax: 100 }),
   }
   return { parts, authenticator: new Authenticator(apiKeys, systemClock), keys }
