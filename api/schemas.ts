@@ -1,5 +1,10 @@
 /** The JSON Schemas of what goes in and out: contract/resources.ts, said to programs. */
-import { DEVICE_ID_PATTERN, DEVICE_NAME_CHARS_MAX, DEVICE_STATES } from '../devices/device.ts'
+import {
+  CLOCK_POLICIES,
+  DEVICE_ID_PATTERN,
+  DEVICE_NAME_CHARS_MAX,
+  DEVICE_STATES,
+} from '../devices/device.ts'
 import { FAILURE_CODES } from '../platform/failure-codes.ts'
 import { QUANTILE_RELATIVE_ERROR } from '../schemas/quantile-sketch.ts'
 import { EXPLANATION_VERDICTS, SERIES_KINDS } from './contract/explanation.ts'
@@ -29,10 +34,26 @@ const object = <P extends Readonly<Record<string, JsonSchema>>>(
 const listOf = (items: JsonSchema): JsonSchema => ({ type: 'array', items })
 
 const DEVICE_ID: JsonSchema = { type: 'string', pattern: DEVICE_ID_PATTERN }
+// U+0000 cannot be stored, other control characters cannot be read.
+const DEVICE_NAME: JsonSchema = {
+  type: 'string',
+  minLength: 1,
+  maxLength: DEVICE_NAME_CHARS_MAX,
+  pattern: '^[^\\u0000-\\u001f\\u007f]*$',
+}
+const CLOCK_POLICY: JsonSchema = {
+  type: 'string',
+  enum: CLOCK_POLICIES,
+  description:
+    'Of messages whose newest time is more than 60 s ahead of our clock, or too old to be taken: ' +
+    'reject (the default): they are refused. restamp: each is moved as a whole, its newest sample ' +
+    'to the time it was received; readings then say what the device claimed, as `deviceAt`.',
+}
 const DEVICE = {
   id: DEVICE_ID,
   name: { type: 'string' },
   state: { type: 'string', enum: DEVICE_STATES },
+  clockPolicy: CLOCK_POLICY,
   createdAt: TIME,
 } as const satisfies Record<string, JsonSchema>
 const READING = {
@@ -180,19 +201,11 @@ export const SCHEMAS: Definitions = {
     type: ['number', 'boolean', 'string'],
     description: 'In the type that the device sent.',
   },
-  NewDevice: object(
-    {
-      id: DEVICE_ID,
-      // U+0000 cannot be stored, other control characters cannot be read.
-      name: {
-        type: 'string',
-        minLength: 1,
-        maxLength: DEVICE_NAME_CHARS_MAX,
-        pattern: '^[^\\u0000-\\u001f\\u007f]*$',
-      },
-    },
-    ['name'],
-  ),
+  NewDevice: object({ id: DEVICE_ID, name: DEVICE_NAME, clockPolicy: CLOCK_POLICY }, [
+    'name',
+    'clockPolicy',
+  ]),
+  DeviceChange: object({ name: DEVICE_NAME, clockPolicy: CLOCK_POLICY }, ['name', 'clockPolicy']),
   Device: object(DEVICE),
   CreatedDevice: object({ device: ref('Device'), credential: ref('Credential') }),
   Credential: {

@@ -25,7 +25,7 @@ function widestPayload(bytesMax: number): Buffer {
 
 it('the widest payload of the highest limit fits a record of the topic', () => {
   const payload = widestPayload(CONNECTOR_OPTIONS.payloadBytesMax.max)
-  const decoded = decodeJson(payload, { receivedAtMs: NOW, firstStampMs: NOW })
+  const decoded = decodeJson(payload, NOW)
   assert.ok(decoded.kind === 'decoded')
   const encoder = createAvroEncoder<unknown>(TELEMETRY_SCHEMA, 1)
   const ids = { tenant: 't'.repeat(63), device: 'd'.repeat(128) }

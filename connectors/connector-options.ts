@@ -4,6 +4,7 @@ import {
   CREDENTIAL_OPTIONS,
   KAFKA_OPTIONS,
   POSTGRES_OPTIONS,
+  RETENTION_OPTIONS,
 } from '../platform/config/shared-options.ts'
 import { MQTT_LIMITS } from './mqtt/mqtt-limits.ts'
 
@@ -13,6 +14,7 @@ export const CONNECTOR_OPTIONS = {
   ...KAFKA_OPTIONS,
   ...POSTGRES_OPTIONS,
   ...CREDENTIAL_OPTIONS,
+  ...RETENTION_OPTIONS,
   mqttHost: { kind: 'text', default: '127.0.0.1', doc: 'Address the MQTT listener binds to.' },
   mqttPort: {
     kind: 'integer',

@@ -6,6 +6,7 @@
  * connections of a device share one lane. Lanes nobody uses are kept for a while in two
  * generations, which bounds them without an order to maintain.
  */
+import type { ClockPolicy } from '../devices/device.ts'
 import { MetricAllowance } from './metric-allowance.ts'
 import { deviceKey, partitionOf } from '../schemas/topics.ts'
 
@@ -16,6 +17,7 @@ export type DeviceLane = {
   readonly key: Buffer
   readonly partition: number
   readonly metrics: MetricAllowance
+  clockPolicy: ClockPolicy
   lastStampMs: number
   /** When the device's last message was received, by the clock of then. */
   lastReceivedMs: number
@@ -36,7 +38,7 @@ export class DeviceLanes {
   }
 
   /** The device's lane, until close() is called as often. */
-  open(tenant: string, device: string): DeviceLane {
+  open(tenant: string, device: string, clockPolicy: ClockPolicy = 'reject'): DeviceLane {
     const key = deviceKey(tenant, device)
     const lane =
       this.#live.get(key) ??
@@ -49,7 +51,14 @@ export class DeviceLanes {
       this.#live.set(key, lane)
     }
     lane.users++
+    lane.clockPolicy = clockPolicy
     return lane
+  }
+
+  /** The policy of a device changed while it is connected. */
+  setClockPolicy(tenant: string, device: string, clockPolicy: ClockPolicy): void {
+    const lane = this.#live.get(deviceKey(tenant, device))
+    if (lane !== undefined) lane.clockPolicy = clockPolicy
   }
 
   close(lane: DeviceLane): void {
@@ -68,7 +77,17 @@ export class DeviceLanes {
     const key = Buffer.from(name)
     const partition = partitionOf(key, this.#partitions)
     const metrics = new MetricAllowance()
-    return { tenant, device, key, partition, metrics, lastStampMs: 0, lastReceivedMs: 0, users: 0 }
+    return {
+      tenant,
+      device,
+      key,
+      partition,
+      metrics,
+      clockPolicy: 'reject',
+      lastStampMs: 0,
+      lastReceivedMs: 0,
+      users: 0,
+    }
   }
 }
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { beforeEach, describe, it } from 'node:test'
 import { Metrics } from '../platform/observe/metrics.ts'
 import { DEAD_LETTER_HEADERS } from '../schemas/dead-letter.ts'
-import { METRICS_PER_DEVICE_MAX, type Telemetry } from '../schemas/telemetry.ts'
+import { DAY_MS, METRICS_PER_DEVICE_MAX, type Telemetry } from '../schemas/telemetry.ts'
 import { partitionOf } from '../schemas/topics.ts'
 import { DeviceLanes } from './device-lanes.ts'
 import { HoldingWriter } from './testing/holding-writer.ts'
@@ -29,6 +29,7 @@ beforeEach(() => {
     tally,
     topicPrefix: 'x_',
     payloadBytesMax: 100,
+    acceptedAgeMs: 30 * DAY_MS,
     encode: (telemetry) => Buffer.from(JSON.stringify(telemetry)),
     deadLetterSource: { service: 'connectors', version: '1.2.3' },
     deadLetterPartitions: 3,
@@ -98,6 +99,8 @@ describe('an accepted message', () => {
       numbers: [{ metric: 'a', t0: NOW, dt: [0], v: [1] }],
       booleans: [{ metric: 'b', t0: NOW, dt: [0], v: [true] }],
       strings: [],
+      seq: null,
+      shiftMs: 0,
     })
   })
 

@@ -14,9 +14,11 @@ import type { LogWriter } from '../platform/kafka/log.ts'
 import { DEAD_LETTERS, TELEMETRY, partitionOf } from '../schemas/topics.ts'
 import type { DeadLetterReason } from '../schemas/dead-letter.ts'
 import { METRICS_PER_DEVICE_MAX, type Telemetry } from '../schemas/telemetry.ts'
+import type { ClockPolicy } from '../devices/device.ts'
+import { clockShiftMs, shift } from './clock-check.ts'
 import { type DeadLetterSource, deadLetterRecord } from './dead-letter.ts'
 import { type DeviceLane, type DeviceLanes, nextStampMs, stampsGiven } from './device-lanes.ts'
-import { decodeJson } from './payload/json-payload.ts'
+import { decodeJson, type Refused } from './payload/json-payload.ts'
 import type { RefusalLog } from './refusal-log.ts'
 import type { Tally, TallyCell } from './tally.ts'
 
@@ -47,6 +49,8 @@ export type IngressOptions = Readonly<{
   topicPrefix: string
   /** Larger payloads are dead-lettered as payload_too_large. */
   payloadBytesMax: number
+  /** The pipeline takes no older samples; see acceptedAgeMs() of schemas/telemetry.ts. */
+  acceptedAgeMs: number
   encode: (telemetry: Telemetry) => Buffer
   deadLetterSource: DeadLetterSource
   deadLetterPartitions: number
@@ -70,6 +74,7 @@ export class Ingress {
   readonly #received: Readonly<Record<Protocol, TallyCell>>
   readonly #stored: TallyCell
   readonly #busy: TallyCell
+  readonly #restamped: TallyCell
 
   constructor(options: IngressOptions) {
     this.#options = options
@@ -85,11 +90,12 @@ export class Ingress {
     }
     this.#stored = options.tally.cell('weir_ingress_accepted_total')
     this.#busy = options.tally.cell('weir_ingress_busy_total')
+    this.#restamped = options.tally.cell('weir_ingress_restamped_total')
   }
 
   /** A device begins to speak. Every accept() needs its lane; close it when the device is gone. */
-  openLane(tenant: string, device: string): DeviceLane {
-    return this.#options.lanes.open(tenant, device)
+  openLane(tenant: string, device: string, clockPolicy?: ClockPolicy): DeviceLane {
+    return this.#options.lanes.open(tenant, device, clockPolicy)
   }
 
   closeLane(lane: DeviceLane): void {
@@ -111,8 +117,10 @@ export class Ingress {
         detail: `${payload.length} bytes; the limit is ${this.#options.payloadBytesMax}`,
       })
     }
-    const decoded = decodeJson(payload, { receivedAtMs, firstStampMs })
+    const decoded = decodeJson(payload, firstStampMs)
     if (decoded.kind === 'refused') return this.#refuse(lane, submission, decoded)
+    const shiftMs = this.#clockShiftMs(lane, decoded, { receivedAtMs, stampMs: firstStampMs })
+    if (typeof shiftMs === 'object') return this.#refuse(lane, submission, shiftMs)
     if (!lane.metrics.takes(decoded.series)) {
       return this.#refuse(lane, submission, {
         reason: 'too_many_metrics',
@@ -124,6 +132,10 @@ export class Ingress {
       const lastStampMs = firstStampMs + Math.max(0, decoded.stampsUsed - 1)
       stampsGiven(lane, lastStampMs, receivedAtMs)
     }
+    if (shiftMs !== 0) {
+      shift(decoded.series, shiftMs)
+      this.#restamped.count++
+    }
     const value = this.#options.encode({
       tenant: lane.tenant,
       device: lane.device,
@@ -133,6 +145,8 @@ export class Ingress {
       numbers: decoded.series.numbers,
       booleans: decoded.series.booleans,
       strings: decoded.series.strings,
+      seq: decoded.seq,
+      shiftMs,
     })
     this.#stored.count++
     const record = { key: lane.key, value }
@@ -146,6 +160,19 @@ export class Ingress {
     await new Promise<void>((resolve) => {
       setTimeout(resolve, busy.retryAfterMs).unref()
     })
+  }
+
+  #clockShiftMs(
+    lane: DeviceLane,
+    { newestMs, stampsUsed }: Readonly<{ newestMs: number | undefined; stampsUsed: number }>,
+    times: Readonly<{ receivedAtMs: number; stampMs: number }>,
+  ): number | Refused {
+    const { acceptedAgeMs } = this.#options
+    return clockShiftMs(
+      { newestMs, mixed: stampsUsed > 0, ...times },
+      lane.clockPolicy,
+      acceptedAgeMs,
+    )
   }
 
   #busyFor(retryAfterMs: number): Acceptance {

@@ -5,13 +5,14 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
 import mqtt from 'mqtt'
+import type { ClockPolicy } from '../devices/device.ts'
 import { DeviceStore } from '../devices/device-store.ts'
 import { systemClock } from '../platform/clock.ts'
 import { Failure } from '../platform/failure.ts'
@@ -87,6 +88,27 @@ describe('a reading', () => {
     )
     const stamps = telemetry.map(({ recvTs }) => recvTs)
     assert.ok(stamps.every((stamp, at) => at === 0 || stamp > (stamps[at - 1] ?? 0)))
+  })
+
+  it('with a wrong time is moved to its receive time where the device says so, also later', async () => {
+    const { username, secret } = await world.newDevice('clock-1', 'restamp')
+    const client = await mqtt.connectAsync(world.mqttUrl, { username, password: secret })
+    const wrong = '{"ts":86400000,"seq":3,"values":{"a":1}}'
+    await client.publishAsync('t', wrong, { qos: 1 })
+    await world.setClockPolicy('clock-1', 'reject')
+    const future = `{"ts":${systemClock.nowMs() + 3_600_000},"values":{"a":1}}`
+    // Until the change has arrived, and the device learns nothing of it, they are moved too.
+    const letter = world.deadLetterOf('clock-1')
+    const refused = letter.then(() => true)
+    const stored = () => client.publishAsync('t', future, { qos: 1 }).then(() => false)
+    while (!(await Promise.race([refused, stored()])));
+    await client.endAsync()
+    const reason = (await letter).headers[DEAD_LETTER_HEADERS.reason]?.toString()
+    assert.equal(reason, 'clock_skew')
+    const [first] = (await world.telemetryOf('clock-1', 1)).telemetry
+    assert.equal(first?.seq, 3)
+    assert.equal(first?.numbers[0]?.t0, first?.recvTs)
+    assert.equal((first?.recvTs ?? 0) + (first?.shiftMs ?? 0), 86_400_000)
   })
 
   it('that is refused is in the dead letters byte for byte', async () => {
@@ -172,9 +194,10 @@ async function createWorld() {
   await server.query(`CREATE DATABASE ${namespace}`)
   postgresUrl.pathname = `/${namespace}`
   const database = postgres(postgresUrl.href)
-  await database.query(
-    readFileSync(join(packageRoot(), 'migrations/postgres/0001_devices.sql'), 'utf8'),
-  )
+  const migrations = join(packageRoot(), 'migrations/postgres')
+  for (const file of readdirSync(migrations).toSorted()) {
+    await database.query(readFileSync(join(migrations, file), 'utf8'))
+  }
   await database.query(`INSERT INTO tenants (id, name) VALUES ('${TENANT}', 'Acme')`)
   const store = new DeviceStore(database, CREDENTIAL_KEY)
 
@@ -194,6 +217,8 @@ async function createWorld() {
       schemaIdsFile: join(folder, 'schema-ids.json'),
       postgresUrl: postgresUrl.href,
       credentialKey: CREDENTIAL_KEY,
+      rawRetentionDays: 400,
+      logRetentionDays: 7,
       mqttHost: HOST,
       mqttPort: 0,
       mqttConnectionsMax: 100,
@@ -222,11 +247,13 @@ async function createWorld() {
   return {
     mqttUrl: role.addresses()['mqtt'] ?? '',
     context,
-    async newDevice(id: string): Promise<Credential> {
-      const created = await store.create(TENANT, id, id)
+    async newDevice(id: string, clockPolicy: ClockPolicy = 'reject'): Promise<Credential> {
+      const created = await store.create(TENANT, { id, name: id, clockPolicy })
       assert.ok(created !== 'exists')
       return created
     },
+    setClockPolicy: (id: string, clockPolicy: ClockPolicy) =>
+      store.update(TENANT, id, { clockPolicy }),
     deleteDevice: (id: string) =>
       database.query('DELETE FROM devices WHERE tenant = $1 AND id = $2', [TENANT, id]),
     async telemetryOf(device: string, count: number) {

@@ -7,7 +7,7 @@ import { startWithSchemas } from '../platform/kafka/schema-registry.ts'
 import type { Role, RoleContext } from '../platform/lifecycle/role.ts'
 import { packageVersion } from '../platform/package-root.ts'
 import { subjectSchemas } from '../schemas/registered-schemas.ts'
-import type { Telemetry } from '../schemas/telemetry.ts'
+import { acceptedAgeMs, type Telemetry } from '../schemas/telemetry.ts'
 import { TopicCodecs } from '../schemas/topic-codecs.ts'
 import { DEAD_LETTERS, TELEMETRY } from '../schemas/topics.ts'
 import { CONNECTOR_OPTIONS, contradictions } from './connector-options.ts'
@@ -49,12 +49,17 @@ export const connectorsRole: Role<typeof CONNECTOR_OPTIONS> = {
       logger,
     })
     const partitions = await partitionCounts(log, options.topicPrefix)
+    const lanes = new DeviceLanes(partitions.telemetry)
+    directory.onUpdated(({ tenant, device, clockPolicy }) =>
+      lanes.setClockPolicy(tenant, device, clockPolicy),
+    )
     const ingress = new Ingress({
       writer,
-      lanes: new DeviceLanes(partitions.telemetry),
+      lanes,
       tally,
       topicPrefix: options.topicPrefix,
       payloadBytesMax: options.payloadBytesMax,
+      acceptedAgeMs: acceptedAgeMs(options),
       encode: await telemetryEncoder(context),
       deadLetterSource: { service: 'connectors', version: packageVersion() },
       deadLetterPartitions: partitions.deadLetters,

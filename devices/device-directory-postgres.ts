@@ -20,7 +20,8 @@ const APPLICATION_NAME = 'weir-device-directory'
 const ANSWER_TIMEOUT_MS = 3000
 
 const FIND_BY_HASH = `
-  SELECT c.secret_hash AS "secretHash", c.username, c.tenant, c.device, d.state
+  SELECT c.secret_hash AS "secretHash", c.username, c.tenant, c.device, d.state,
+    d.clock_policy AS "clockPolicy"
   FROM device_credentials c JOIN devices d ON d.tenant = c.tenant AND d.id = c.device
   WHERE c.secret_hash = ANY($1::bytea[])`
 

@@ -34,7 +34,14 @@ class Table {
   add(device: string, secret: string, state: CredentialRow['state'] = 'active'): void {
     const username = usernameOf('acme', device)
     const hash = secretHash(KEY, secret)
-    this.rows.push({ secretHash: hash, username, tenant: 'acme', device, state })
+    this.rows.push({
+      secretHash: hash,
+      username,
+      tenant: 'acme',
+      device,
+      state,
+      clockPolicy: 'reject',
+    })
   }
 
   async find(hashes: readonly Buffer[]): Promise<readonly CredentialRow[]> {
@@ -105,6 +112,24 @@ describe('a device', () => {
     assert.equal(answer.kind, 'device')
     assert.deepEqual(await directory.authenticate('s7', undefined), answer)
     assert.deepEqual(await directory.authenticate('s7', Buffer.alloc(0)), answer)
+  })
+
+  it('whose clock policy changed is told of to whoever listens, once it was read again', async () => {
+    const read: unknown[] = []
+    const told = new Promise<void>((resolve) => {
+      directory.onUpdated(({ device, clockPolicy }) => {
+        read.push([device, clockPolicy])
+        resolve()
+      })
+    })
+    await ask('press-7', 's7')
+    assert.deepEqual(read, [], 'the first answer is no change')
+    table.rows = table.rows.map((row) => ({ ...row, clockPolicy: 'restamp' }))
+    table.handler?.changed('acme', 'press-7')
+    await told
+    assert.deepEqual(read, [['press-7', 'restamp']])
+    const answer = await ask('press-7', 's7')
+    assert.equal(answer.kind === 'device' && answer.clockPolicy, 'restamp')
   })
 
   it('is refused with the secret of another', async () => {

@@ -10,7 +10,7 @@ import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/observe/logger.ts'
 import type { Service } from '../platform/lifecycle/service.ts'
 import { secretHash } from './credential.ts'
-import type { DeviceState } from './device.ts'
+import type { ClockPolicy, DeviceState } from './device.ts'
 
 export type CredentialRow = Readonly<{
   secretHash: Buffer
@@ -18,6 +18,7 @@ export type CredentialRow = Readonly<{
   tenant: string
   device: string
   state: DeviceState
+  clockPolicy: ClockPolicy
 }>
 
 /** Where credentials are kept. */
@@ -44,6 +45,7 @@ export type Authentication =
       tenant: string
       device: string
       state: DeviceState
+      clockPolicy: ClockPolicy
       /** Names the credential that was used, to recognise its revocation. Not a secret. */
       credential: string
     }>
@@ -85,6 +87,7 @@ export class DeviceDirectory implements Service {
   /** Credential id → when asking again is allowed. Oldest first, so the oldest gives way. */
   readonly #refused = new Map<string, number>()
   readonly #revocations = new Set<(credential: string) => void>()
+  readonly #updates = new Set<(row: CredentialRow) => void>()
   #lookups: Lookup[] = []
   readonly #unverified = new Set<string>()
   #reading = false
@@ -115,6 +118,11 @@ export class DeviceDirectory implements Service {
   /** Calls back with the credential of every revocation; live connections made with it must end. */
   onRevoked(listener: (credential: string) => void): void {
     this.#revocations.add(listener)
+  }
+
+  /** Calls back with what was read again of a known credential's device, when it may be new. */
+  onUpdated(listener: (row: CredentialRow) => void): void {
+    this.#updates.add(listener)
   }
 
   /**
@@ -206,7 +214,9 @@ export class DeviceDirectory implements Service {
   }
 
   #remember(id: string, row: CredentialRow): void {
+    const wasKnown = this.#known.has(id)
     this.#known.set(id, { row, changed: false })
+    if (wasKnown) for (const listener of this.#updates) listener(row)
     const key = `${row.tenant}/${row.device}`
     const ids = this.#idsByDevice.get(key)
     if (ids === undefined) this.#idsByDevice.set(key, new Set([id]))
@@ -272,6 +282,7 @@ function answerFor(id: string, row: CredentialRow, claimed: string | undefined):
     tenant: row.tenant,
     device: row.device,
     state: row.state,
+    clockPolicy: row.clockPolicy,
     credential: id,
   }
 }

@@ -2,10 +2,14 @@
 import { Failure } from '../platform/failure.ts'
 import type { Postgres } from '../platform/postgres/postgres.ts'
 import { newSecret, secretHash, usernameOf } from './credential.ts'
-import { type Device, deviceStateOf } from './device.ts'
+import { type ClockPolicy, clockPolicyOf, type Device, deviceStateOf } from './device.ts'
 
 /** The only moment at which the secret exists in clear. */
 export type CreatedDevice = Readonly<{ device: Device; username: string; secret: string }>
+
+export type NewDevice = Readonly<{ id: string; name: string; clockPolicy?: ClockPolicy }>
+/** What is left out stays as it is. */
+export type DeviceChange = Readonly<{ name?: string; clockPolicy?: ClockPolicy }>
 
 export type DevicePage = Readonly<{
   /** Part of an id or a name, in any case; '' finds everything. */
@@ -15,12 +19,19 @@ export type DevicePage = Readonly<{
   limit: number
 }>
 
-type DeviceRow = { id: string; name: string; state: string; created_ms: number }
+type DeviceRow = {
+  id: string
+  name: string
+  state: string
+  clock_policy: string
+  created_ms: number
+}
 /** Whether a device has the text in its id or name, in any case; '' matches every device. */
 const matches = (parameter: string): string =>
   `(${parameter} = '' OR position(lower(${parameter}) in lower(id)) > 0
     OR position(lower(${parameter}) in lower(name)) > 0)`
-const COLUMNS = `id, name, state, floor(extract(epoch from created_at) * 1000)::bigint AS created_ms`
+const COLUMNS = `id, name, state, clock_policy,
+  floor(extract(epoch from created_at) * 1000)::bigint AS created_ms`
 
 export class DeviceStore {
   readonly #database: Pick<Postgres, 'query' | 'transaction'>
@@ -32,14 +43,15 @@ export class DeviceStore {
   }
 
   /** Creates a device and its credential together; `exists` when the tenant has that id. */
-  async create(tenant: string, id: string, name: string): Promise<CreatedDevice | 'exists'> {
+  async create(tenant: string, device: NewDevice): Promise<CreatedDevice | 'exists'> {
+    const { id, name, clockPolicy = 'reject' } = device
     const secret = newSecret()
     const username = usernameOf(tenant, id)
     return this.#database.transaction(async (sql) => {
       const [row] = await sql.query<DeviceRow>(
-        `INSERT INTO devices (tenant, id, name) VALUES ($1, $2, $3)
+        `INSERT INTO devices (tenant, id, name, clock_policy) VALUES ($1, $2, $3, $4)
          ON CONFLICT (tenant, id) DO NOTHING RETURNING ${COLUMNS}`,
-        [tenant, id, name],
+        [tenant, id, name, clockPolicy],
       )
       if (row === undefined) return 'exists'
       await sql.query(
@@ -54,6 +66,16 @@ export class DeviceStore {
   async get(tenant: string, id: string): Promise<Device | undefined> {
     const text = `SELECT ${COLUMNS} FROM devices WHERE tenant = $1 AND id = $2`
     const [row] = await this.#database.query<DeviceRow>(text, [tenant, id])
+    return row === undefined ? undefined : deviceOf(row)
+  }
+
+  /** The device as it is then; undefined when there is none. */
+  async update(tenant: string, id: string, change: DeviceChange): Promise<Device | undefined> {
+    const [row] = await this.#database.query<DeviceRow>(
+      `UPDATE devices SET name = coalesce($3, name), clock_policy = coalesce($4, clock_policy)
+       WHERE tenant = $1 AND id = $2 RETURNING ${COLUMNS}`,
+      [tenant, id, change.name ?? null, change.clockPolicy ?? null],
+    )
     return row === undefined ? undefined : deviceOf(row)
   }
 
@@ -90,5 +112,9 @@ export class DeviceStore {
 function deviceOf(row: DeviceRow): Device {
   const state = deviceStateOf(row.state)
   if (state === undefined) throw new Failure('internal', `unknown device state ${row.state}`)
-  return { id: row.id, name: row.name, state, createdAtMs: row.created_ms }
+  const clockPolicy = clockPolicyOf(row.clock_policy)
+  if (clockPolicy === undefined) {
+    throw new Failure('internal', `unknown clock policy ${row.clock_policy}`)
+  }
+  return { id: row.id, name: row.name, state, clockPolicy, createdAtMs: row.created_ms }
 }

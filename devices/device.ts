@@ -3,10 +3,18 @@
 export const DEVICE_STATES = ['pending', 'active', 'suspended', 'quarantined', 'retired'] as const
 export type DeviceState = (typeof DEVICE_STATES)[number]
 
+/**
+ * What becomes of a message whose times cannot be believed, because the device's clock is wrong:
+ * refused (a dead letter), or moved as a whole to the time at which it was received.
+ */
+export const CLOCK_POLICIES = ['reject', 'restamp'] as const
+export type ClockPolicy = (typeof CLOCK_POLICIES)[number]
+
 export type Device = Readonly<{
   id: string
   name: string
   state: DeviceState
+  clockPolicy: ClockPolicy
   createdAtMs: number
 }>
 
@@ -23,6 +31,11 @@ const TENANT_ID = new RegExp(TENANT_ID_PATTERN)
 
 export const isDeviceId = (text: string): boolean => DEVICE_ID.test(text)
 export const isTenantId = (text: string): boolean => TENANT_ID.test(text)
+
+/** A policy as the database gave it; undefined for a word this version does not know. */
+export function clockPolicyOf(text: string): ClockPolicy | undefined {
+  return CLOCK_POLICIES.find((policy) => policy === text)
+}
 
 /** A state as the database gave it; undefined for a word this version does not know. */
 export function deviceStateOf(text: string): DeviceState | undefined {

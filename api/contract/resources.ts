@@ -4,7 +4,15 @@
  */
 export type Value = number | boolean | string
 
-export type Device = { id: string; name: string; state: DeviceState; createdAt: number }
+export type Device = {
+  id: string
+  name: string
+  state: DeviceState
+  /** What becomes of messages whose times cannot be believed: refused, or given receive times. */
+  clockPolicy: ClockPolicy
+  createdAt: number
+}
+export type ClockPolicy = 'reject' | 'restamp'
 export type DeviceState = 'pending' | 'active' | 'suspended' | 'quarantined' | 'retired'
 
 /** GET /v1/about: what runs here, and where devices connect, where somebody said so. */
@@ -15,7 +23,9 @@ export type About = {
 }
 
 /** POST /v1/devices. The secret appears in this answer only. */
-export type NewDevice = { id: string; name?: string }
+export type NewDevice = { id: string; name?: string; clockPolicy?: ClockPolicy }
+/** PATCH /v1/devices/{id}. What is left out stays as it is. */
+export type DeviceChange = { name?: string; clockPolicy?: ClockPolicy }
 export type CreatedDevice = { device: Device; credential: { username: string; secret: string } }
 
 /** GET /v1/devices?q&limit&cursor. `latest` is filled when `include=latest` is asked for. */

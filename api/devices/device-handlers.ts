@@ -9,8 +9,9 @@ import { Refusal } from '../problem.ts'
 import type { Call, Reply } from '../route.ts'
 
 export async function createDevice({ devices }: ApiParts, call: Call): Promise<Reply> {
-  const { id, name } = call.body as contract.NewDevice // Held against its schema by dispatch.
-  const created = await devices.create(call.tenant, id, name ?? id)
+  // Held against its schema by dispatch.
+  const { id, name, ...given } = call.body as contract.NewDevice
+  const created = await devices.create(call.tenant, { id, name: name ?? id, ...given })
   if (created === 'exists') {
     const text = `A device with the id "${id}" exists. Its secret cannot be shown again.`
     throw new Refusal('device_exists', text, { field: 'id' })
@@ -60,6 +61,14 @@ export async function getDevice(parts: ApiParts, call: Call): Promise<Reply> {
   return { status: 200, body: shown(await existing(parts, call)) }
 }
 
+export async function updateDevice({ devices }: ApiParts, call: Call): Promise<Reply> {
+  const id = call.parameters.requiredText('id')
+  const change = call.body as contract.DeviceChange // Held against its schema by dispatch.
+  const device = await devices.update(call.tenant, id, change)
+  if (device === undefined) throw notFound(id)
+  return { status: 200, body: shown(device) }
+}
+
 export async function deleteDevice({ devices, latest }: ApiParts, call: Call): Promise<Reply> {
   const id = call.parameters.requiredText('id')
   if (!(await devices.delete(call.tenant, id))) throw notFound(id)
@@ -78,9 +87,10 @@ export async function existing({ devices }: ApiParts, call: Call): Promise<Devic
 const notFound = (id: string): Refusal =>
   new Refusal('device_not_found', `There is no device "${id}".`, { field: 'id' })
 
-const shown = ({ id, name, state, createdAtMs }: Device): contract.Device => ({
+const shown = ({ id, name, state, clockPolicy, createdAtMs }: Device): contract.Device => ({
   id,
   name,
   state,
+  clockPolicy,
   createdAt: createdAtMs,
 })

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { testStack } from '../../test/stack.ts'
 import type { HttpServer } from '../../platform/http/uws-server.ts'
-import type { CreatedDevice, DeviceList, Problem } from '../contract/resources.ts'
+import type { CreatedDevice, Device, DeviceList, Problem } from '../contract/resources.ts'
 import {
   type Answered,
   type ApiDatabases,
@@ -48,7 +48,7 @@ describe('creating a device', () => {
     const { device, credential } = created.body as CreatedDevice
     assert.deepEqual(
       { ...device, createdAt: 0 },
-      { id: 'pump-1', name: 'Pump one', state: 'active', createdAt: 0 },
+      { id: 'pump-1', name: 'Pump one', state: 'active', clockPolicy: 'reject', createdAt: 0 },
     )
     assert.equal(credential.username, 'pump-1@acme')
     assert.ok(credential.secret.length >= 22, 'a secret of 128 bits at least')
@@ -82,6 +82,8 @@ describe('creating a device', () => {
     ['a name that is too long', { id: 'ok', name: 'x'.repeat(257) }, 'name'],
     ['a name with U+0000', { id: 'ok', name: 'a\u0000b' }, 'name'],
     ['a name with half a character', { id: 'ok', name: 'a\ud800b' }, 'name'],
+    ['a clock policy that is none', { id: 'ok', clockPolicy: 'guess' }, 'clockPolicy'],
+    ['a clock policy of null', { id: 'ok', clockPolicy: null }, 'clockPolicy'],
     ['a field that does not exist', { id: 'ok', state: 'active' }, 'state'],
     ['__proto__', '{"id":"ok","__proto__":{"name":"x"}}', '__proto__'],
     ['a key twice', '{"id":"ok","id":"other"}', 'id'],
@@ -110,6 +112,46 @@ describe('creating a device', () => {
     const text = { method: 'POST', body: '{"id":"x"}', headers: { 'content-type': 'text/plain' } }
     assertProblem(await ask('/v1/devices', text), 415, 'media_type_unsupported')
   })
+})
+
+describe('changing a device', () => {
+  const patch = (body: unknown) => ({ ...jsonBody(body), method: 'PATCH' })
+  const stored = async (id: string) => (await ask(`/v1/devices/${id}`)).body as Device
+
+  it('changes what is named and leaves the rest', async () => {
+    await ask('/v1/devices', jsonBody({ id: 'p-1', name: 'P', clockPolicy: 'restamp' }))
+    const before = await stored('p-1')
+    assert.equal(before.clockPolicy, 'restamp')
+    const renamed = await ask('/v1/devices/p-1', patch({ name: 'Q' }))
+    assert.equal(renamed.status, 200)
+    assert.deepEqual(renamed.body, { ...before, name: 'Q' })
+    await ask('/v1/devices/p-1', patch({ clockPolicy: 'reject' }))
+    assert.deepEqual(await stored('p-1'), { ...before, name: 'Q', clockPolicy: 'reject' })
+    assert.deepEqual((await ask('/v1/devices/p-1', patch({}))).body, await stored('p-1'))
+  })
+
+  it('answers 404 for one that does not exist, or is of another tenant', async () => {
+    const change = patch({ clockPolicy: 'restamp' })
+    assertProblem(await ask('/v1/devices/never', change), 404, 'device_not_found', 'id')
+    await askOther('/v1/devices', jsonBody({ id: 'theirs' }))
+    assertProblem(await ask('/v1/devices/theirs', change), 404, 'device_not_found', 'id')
+    const theirs = (await askOther('/v1/devices/theirs')).body as Device
+    assert.equal(theirs.clockPolicy, 'reject')
+  })
+
+  const bad: readonly (readonly [unknown, string | undefined])[] = [
+    [{ clockPolicy: 'guess' }, 'clockPolicy'],
+    [{ name: '' }, 'name'],
+    [{ name: null }, 'name'],
+    [{ id: 'other' }, 'id'],
+    [{ state: 'retired' }, 'state'],
+    [[], undefined],
+  ]
+  for (const [body, field] of bad) {
+    it(`refuses ${JSON.stringify(body)}`, async () => {
+      assertProblem(await ask('/v1/devices/p-1', patch(body)), 400, 'request_invalid', field)
+    })
+  }
 })
 
 describe('listing devices', () => {

@@ -263,7 +263,7 @@ export class MqttConnection implements DurabilityWaiter {
       case 'device':
     }
     this.#identity = answer
-    const lane = ingress.openLane(answer.tenant, answer.device)
+    const lane = ingress.openLane(answer.tenant, answer.device, answer.clockPolicy)
     this.#will = connect.will
     this.#keepAliveMs = connect.keepAliveS * 1000
     this.#parser.packetBytesMax = limits.packetBytesMax

@@ -12,8 +12,7 @@ import {
 } from './json-payload.ts'
 
 const NOW = 1_767_225_600_000
-const TIMES = { receivedAtMs: NOW, firstStampMs: NOW + 3 }
-const decode = (text: string | Buffer) => decodeJson(Buffer.from(text), TIMES)
+const decode = (text: string | Buffer) => decodeJson(Buffer.from(text), NOW + 3)
 
 function taken(text: string) {
   const decoded = decode(text)
@@ -80,9 +79,38 @@ describe('a payload', () => {
     )
   })
 
-  it('may be as early as 1970 and as late as the clock skew permits', () => {
-    taken('{"ts":0,"values":{"a":1}}')
-    taken(`{"ts":${NOW + 60_000},"values":{"a":1}}`)
+  it('may be as early as 1970 and up to 2100, believed or not', () => {
+    assert.equal(taken('{"ts":0,"values":{"a":1}}').newestMs, 0)
+    assert.equal(taken(`{"ts":${TIME_MS_MAX - 1},"values":{"a":1}}`).newestMs, TIME_MS_MAX - 1)
+  })
+
+  it('says the newest time that the device gave, not the stamps', () => {
+    assert.equal(taken('{"a":1}').newestMs, undefined)
+    assert.equal(taken('[{"a":1},{"ts":7,"values":{"a":1}}]').newestMs, 7)
+    const [older, newer] = ['{"ts":7,"values":{"a":1}}', '{"ts":9,"values":{"a":1}}']
+    assert.equal(taken(`[${older},${newer},${older}]`).newestMs, 9)
+  })
+
+  it('with a number beside its values says it', () => {
+    assert.equal(taken('{"ts":1,"seq":17,"values":{"a":1}}').seq, 17)
+    assert.equal(taken('{"seq":0,"values":{"a":1}}').seq, 0)
+    const largest = Number.MAX_SAFE_INTEGER
+    assert.equal(taken(`{"values":{"a":1},"seq":${largest},"ts":1}`).seq, largest)
+    assert.equal(taken('{"ts":1,"values":{"a":1}}').seq, null)
+  })
+
+  it('without values beside "seq" has a metric of that name', () => {
+    for (const text of ['{"temperature":1,"seq":5}', '{"values":{"temperature":1,"seq":5}}']) {
+      const { series, seq } = taken(text)
+      assert.deepEqual(
+        series.numbers.map(({ metric, v }) => [metric, v[0]]),
+        [
+          ['temperature', 1],
+          ['seq', 5],
+        ],
+      )
+      assert.equal(seq, null)
+    }
   })
 
   it('may hold quotes, colons and brackets inside strings', () => {
@@ -142,7 +170,15 @@ const REFUSED: readonly (readonly [string, string | Buffer, DeadLetterReason])[]
   ['a time of 1e400', '{"ts":1e400,"values":{"a":1}}', 'time_invalid'],
   ['a time in 2100', `{"ts":${TIME_MS_MAX},"values":{"a":1}}`, 'time_invalid'],
   ['a time in microseconds', `{"ts":${NOW * 1000},"values":{"a":1}}`, 'time_invalid'],
-  ['a time too far ahead', `{"ts":${NOW + 60_001},"values":{"a":1}}`, 'clock_skew'],
+  ['a negative number', '{"seq":-1,"values":{"a":1}}', 'payload_shape_invalid'],
+  ['half a number', '{"seq":0.5,"values":{"a":1}}', 'payload_shape_invalid'],
+  ['a number that is not safe', `{"seq":${2 ** 53},"values":{"a":1}}`, 'payload_shape_invalid'],
+  ['a number as text', '{"seq":"5","values":{"a":1}}', 'payload_shape_invalid'],
+  ['a number of null', '{"seq":null,"values":{"a":1}}', 'payload_shape_invalid'],
+  ['a number in an array', '[{"seq":5,"values":{"a":1}}]', 'payload_shape_invalid'],
+  ['a number beside a time alone', '{"ts":1,"seq":5}', 'payload_shape_invalid'],
+  ['a number twice', '{"seq":5,"seq":5,"values":{"a":1}}', 'payload_shape_invalid'],
+  ['more beside number and values', '{"seq":5,"values":{"a":1},"b":2}', 'payload_shape_invalid'],
   ['one bad time among good', `[{"a":1},{"ts":-1,"values":{"a":1}}]`, 'time_invalid'],
 ]
 

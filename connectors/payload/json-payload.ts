@@ -4,6 +4,7 @@
  *   {"temperature":21.5,"open":true,"mode":"eco"}         metrics, stamped when received
  *   {"ts":1767225600000,"values":{"temperature":21.5}}    metrics with their own time (ms)
  *   {"values":{"temperature":21.5}}                       as the first
+ *   {"ts":…,"seq":17,"values":{…}}                        and the device's own number of the message
  *   [ …any of these… ]                                    several at once
  *
  * - A message is taken whole or refused whole; the first thing wrong names the reason.
@@ -12,11 +13,15 @@
  * - `ts` and `values` are reserved beside each other: a `ts` without `values` is refused, because
  *   it is a forgotten envelope far more often than a metric. Inside `values` they are free.
  * - The same name twice in one object is refused: one of the two values would vanish.
- * - Times are whole milliseconds from 1970 up to 2100 and at most CLOCK_SKEW_MS_MAX after receipt.
+ * - Times are whole milliseconds from 1970 up to 2100. Whether they are believed is not decided
+ *   here: clock-check.ts.
+ * - `seq` beside `values` numbers a message: a whole number from 0. An array is one message with
+ *   several readings, which has no place for several numbers, so a `seq` in it is refused. Without
+ *   `values` beside it `seq` is a metric like any other.
  */
 import { isUtf8 } from 'node:buffer'
 import type { DeadLetterReason } from '../../schemas/dead-letter.ts'
-import { CLOCK_SKEW_MS_MAX, type Series } from '../../schemas/telemetry.ts'
+import type { Series } from '../../schemas/telemetry.ts'
 import { scanJson } from './json-scan.ts'
 
 export const JSON_DEPTH_MAX = 16
@@ -36,25 +41,31 @@ export type DecodedPayload =
       series: PackedSeries
       /** How many receive stamps were used up: firstStampMs, firstStampMs + 1, … */
       stampsUsed: number
+      /** The newest time that the device gave; undefined when it gave none. */
+      newestMs: number | undefined
+      /** The number that the device gave this message. */
+      seq: number | null
     }>
   | Refused
 /** `detail` is for people and never repeats what was sent. */
 export type Refused = Readonly<{ kind: 'refused'; reason: DeadLetterReason; detail: string }>
 
-export type ReceiveTimes = Readonly<{
-  receivedAtMs: number
-  /** The stamp of the first reading without a time; later ones in the message follow on. */
-  firstStampMs: number
-}>
-
 /** The `dt` of a single sample, shared by all of them: it is only ever read. */
 const AT_T0: number[] = [0]
 
 type JsonObject = Readonly<Record<string, unknown>>
-type Reading = Readonly<{ ts: number | undefined; values: JsonObject; names: readonly string[] }>
+type Reading = Readonly<{
+  ts: number | undefined
+  seq: number | null
+  values: JsonObject
+  names: readonly string[]
+}>
 
-/** Decodes one payload within the caller's size limit. Total: any bytes get an answer. */
-export function decodeJson(payload: Buffer, times: ReceiveTimes): DecodedPayload {
+/**
+ * Decodes one payload within the caller's size limit. Total: any bytes get an answer. The first
+ * reading without a time gets `firstStampMs`; later ones in the message follow on.
+ */
+export function decodeJson(payload: Buffer, firstStampMs: number): DecodedPayload {
   if (payload.length === 0) return refused('payload_empty', 'no bytes')
   const { depth, members, ascii } = scanJson(payload)
   if (!ascii && !isUtf8(payload)) return refused('payload_not_json', 'not UTF-8')
@@ -68,19 +79,19 @@ export function decodeJson(payload: Buffer, times: ReceiveTimes): DecodedPayload
     return refused('payload_not_json', 'not JSON by RFC 8259')
   }
   return Array.isArray(document)
-    ? decodeMany(document, members, times)
-    : decodeOne(document, members, times)
+    ? decodeMany(document, members, firstStampMs)
+    : decodeOne(document, members, firstStampMs)
 }
 
 /** The common case, kept free of grouping: names are unique within one object. */
-function decodeOne(document: unknown, members: number, times: ReceiveTimes): DecodedPayload {
-  const reading = readingOf(document, times)
+function decodeOne(document: unknown, members: number, firstStampMs: number): DecodedPayload {
+  const reading = readingOf(document)
   if ('kind' in reading) return reading
-  const { names, ts } = reading
+  const { names, ts, seq } = reading
   if (names.length === 0) return refused('payload_empty', 'no values')
 
   const series = emptySeries()
-  const t0 = ts ?? times.firstStampMs
+  const t0 = ts ?? firstStampMs
   for (const metric of names) {
     const value = reading.values[metric]
     const problem = problemWith(metric, value)
@@ -91,23 +102,26 @@ function decodeOne(document: unknown, members: number, times: ReceiveTimes): Dec
   }
   // Last: a nested object has members too, and is a bad value rather than a repeated name.
   if (memberCount(reading, document) !== members) return DUPLICATE_NAME
-  return { kind: 'decoded', series, stampsUsed: ts === undefined ? 1 : 0 }
+  return { kind: 'decoded', series, stampsUsed: ts === undefined ? 1 : 0, newestMs: ts, seq }
 }
 
 /** All samples count from the earliest, so that no `dt` is negative. */
 function decodeMany(
   documents: readonly unknown[],
   members: number,
-  times: ReceiveTimes,
+  firstStampMs: number,
 ): DecodedPayload {
   const readings: { at: number; reading: Reading }[] = []
   let t0 = Number.POSITIVE_INFINITY
   let counted = 0
   let stampsUsed = 0
+  let newestMs: number | undefined
   for (const document of documents) {
-    const reading = readingOf(document, times)
+    const reading = readingOf(document)
     if ('kind' in reading) return reading
-    const at = reading.ts ?? times.firstStampMs + stampsUsed++
+    if (reading.seq !== null) return SEQ_IN_ARRAY
+    const at = reading.ts ?? firstStampMs + stampsUsed++
+    if (reading.ts !== undefined) newestMs = Math.max(newestMs ?? 0, reading.ts)
     t0 = Math.min(t0, at)
     counted += memberCount(reading, document)
     readings.push({ at, reading })
@@ -124,32 +138,36 @@ function decodeMany(
   }
   if (counted !== members) return DUPLICATE_NAME
   if (groups.empty) return refused('payload_empty', 'no values')
-  return { kind: 'decoded', series: groups.series, stampsUsed }
+  return { kind: 'decoded', series: groups.series, stampsUsed, newestMs, seq: null }
 }
 
-/** Finds time and values of one element, without looking at the values yet. */
-function readingOf(document: unknown, { receivedAtMs }: ReceiveTimes): Reading | Refused {
+/** Finds time, number and values of one element, without looking at the values yet. */
+function readingOf(document: unknown): Reading | Refused {
   if (!isObject(document)) return refused('payload_shape_invalid', 'a reading must be an object')
   const names = Object.keys(document)
   const hasTime = Object.hasOwn(document, 'ts')
   if (!Object.hasOwn(document, 'values')) {
     if (hasTime) return refused('payload_shape_invalid', '"ts" needs "values" beside it')
-    return { ts: undefined, values: document, names }
+    return { ts: undefined, seq: null, values: document, names }
   }
-  const { ts, values } = document as { ts?: unknown; values: unknown }
+  const { ts, seq, values } = document as { ts?: unknown; seq?: unknown; values: unknown }
   if (!isObject(values)) return refused('payload_shape_invalid', '"values" must be an object')
-  if (names.length > (hasTime ? 2 : 1)) {
-    return refused('payload_shape_invalid', 'only "ts" may stand beside "values"')
+  const hasNumber = Object.hasOwn(document, 'seq')
+  if (names.length > 1 + (hasTime ? 1 : 0) + (hasNumber ? 1 : 0)) {
+    return refused('payload_shape_invalid', 'only "ts" and "seq" may stand beside "values"')
   }
-  if (!hasTime) return { ts: undefined, values, names: Object.keys(values) }
-  if (!isTime(ts)) {
+  if (hasNumber && !isCount(seq)) {
+    return refused('payload_shape_invalid', '"seq" must be a whole number from 0 up to 2^53 - 1')
+  }
+  if (hasTime && !isTime(ts)) {
     return refused('time_invalid', '"ts" must be whole milliseconds from 1970 up to 2100')
   }
-  if (ts > receivedAtMs + CLOCK_SKEW_MS_MAX) {
-    const aheadS = Math.round((ts - receivedAtMs) / 1000)
-    return refused('clock_skew', `"ts" is ${aheadS} s ahead of the clock that received it`)
+  return {
+    ts: isTime(ts) ? ts : undefined,
+    seq: isCount(seq) ? seq : null,
+    values,
+    names: Object.keys(values),
   }
-  return { ts, values, names: Object.keys(values) }
 }
 
 /** How many members the parser kept of one element. */
@@ -233,11 +251,11 @@ function push<V>(series: Series<V>, dt: number, value: V): void {
 
 const emptySeries = (): PackedSeries => ({ numbers: [], booleans: [], strings: [] })
 
-function isTime(value: unknown): value is number {
-  return (
-    typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && value < TIME_MS_MAX
-  )
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
 }
+
+const isTime = (value: unknown): value is number => isCount(value) && value < TIME_MS_MAX
 
 function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
@@ -247,4 +265,8 @@ function refused(reason: DeadLetterReason, detail: string): Refused {
   return { kind: 'refused', reason, detail }
 }
 
+const SEQ_IN_ARRAY = refused(
+  'payload_shape_invalid',
+  'a message in an array has no "seq": send messages with numbers one by one',
+)
 const DUPLICATE_NAME = refused('payload_shape_invalid', 'a name stands twice in one object')

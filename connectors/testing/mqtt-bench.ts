@@ -50,6 +50,7 @@ export class DevicesInMemory implements DeviceChanges {
       tenant: TENANT,
       device,
       state,
+      clockPolicy: 'reject',
     })
   }
 
@@ -116,6 +117,7 @@ export async function startBench(options: BenchOptions = {}): Promise<Bench> {
     lanes: new DeviceLanes(8),
     tally,
     topicPrefix: '',
+    acceptedAgeMs: 391 * 86_400_000,
     payloadBytesMax: PAYLOAD_BYTES_MAX,
     encode: (telemetry) => Buffer.from(JSON.stringify(telemetry)),
     deadLetterSource: { service: 'test', version: '0' },

@@ -198,6 +198,11 @@ export const METRICS = {
     help: 'Windows folded again from the raw table because of late samples.',
     labels: [],
   },
+  weir_pipeline_cascaded_rows_total: {
+    type: 'counter',
+    help: 'Rows of hours and days merged from smaller windows.',
+    labels: [],
+  },
   weir_pipeline_rollup_rows_total: {
     type: 'counter',
     help: 'Rollup rows written, without corrections.',
