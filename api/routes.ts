@@ -3,7 +3,13 @@ import { DEVICE_ID_PATTERN } from '../devices/device.ts'
 import { SERIES_KINDS } from './contract/explanation.ts'
 import { RESOLUTIONS, STORED_RESOLUTIONS } from './contract/resources.ts'
 import { getAbout } from './about-handler.ts'
-import { createDevice, deleteDevice, getDevice, listDevices } from './devices/device-handlers.ts'
+import {
+  createDevice,
+  deleteDevice,
+  getDevice,
+  listDevices,
+  updateDevice,
+} from './devices/device-handlers.ts'
 import { explainWindow } from './explain/explain-handler.ts'
 import { LIMITS } from './limits.ts'
 import { openApiOf } from './openapi.ts'
@@ -101,6 +107,21 @@ export const ROUTES: readonly Route[] = [
     success: { status: 200, description: 'The device.', schema: ref('Device') },
     failures: ['device_not_found'],
     handle: getDevice,
+  },
+  {
+    method: 'PATCH',
+    path: '/v1/devices/{id}',
+    operationId: 'updateDevice',
+    summary: 'Change a device',
+    description:
+      'What is left out stays as it is. A connected device goes on under its new policy.',
+    access: 'key',
+    pathParameters: [DEVICE_ID],
+    queryParameters: [],
+    body: ref('DeviceChange'),
+    success: { status: 200, description: 'The device as it is now.', schema: ref('Device') },
+    failures: ['device_not_found', 'payload_too_large', 'media_type_unsupported'],
+    handle: updateDevice,
   },
   {
     method: 'DELETE',
