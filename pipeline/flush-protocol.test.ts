@@ -66,7 +66,7 @@ const MUTATIONS: readonly Mutation[] = [
   {
     rule: 'repeats inside a record are dropped',
     file: 'window/record-context.js',
-    edits: [['hasRepeats(record) ? new Map() : undefined', 'undefined']],
+    edits: [['mayRepeat(record, series) ? new Map() : undefined', 'undefined']],
   },
   {
     rule: 'no rows and no commit while replaying',
@@ -79,8 +79,8 @@ const MUTATIONS: readonly Mutation[] = [
     edits: [
       ['const corrections = await correct(snapshots, ports);', ''],
       [
-        'const samples = batches',
-        'const corrections = await correct(snapshots, ports);\nconst samples = batches',
+        'const samples = raw',
+        'const corrections = await correct(snapshots, ports);\nconst samples = raw',
       ],
     ],
   },
@@ -88,8 +88,8 @@ const MUTATIONS: readonly Mutation[] = [
     rule: 'raw rows are durable before the recompute',
     file: 'write-flush.js',
     edits: [
-      ['await sink.insertSamples(batches);', ';'],
-      ['let commits = 0;', 'let commits = 0; await sink.insertSamples(batches);'],
+      ['await sink.insertSamples(raw);', ';'],
+      ['let commits = 0;', 'let commits = 0; if (raw.length > 0) await sink.insertSamples(raw);'],
     ],
   },
   {
@@ -97,21 +97,48 @@ const MUTATIONS: readonly Mutation[] = [
     file: 'window/window-shelf.js',
     edits: [
       [
-        'const rows = this.#closed;',
-        'const rows = this.#closed.map((row) => ({ ...row, version }));',
+        'const rows = this.#rows;',
+        'const rows = this.#rows; for (const each of rows) each.versions.fill(version);',
       ],
     ],
   },
   {
     rule: 'of equal times the first offset wins in memory as in the table',
-    file: 'window/series.js',
+    file: 'window/open-windows.js',
     edits: [
       [
-        'this.#holds(tsMs))\n            return false;',
-        `this.#holds(tsMs)) { const at = this.#tsMs.indexOf(tsMs); this.#values[at] = value;
-         this.#texts[at] = text; this.#inOrder = false; return true; }`,
+        'if (at < 0)\n            return false;',
+        'if (at < 0) return this.replace(slot, dt, value);',
+      ],
+      [
+        'textsOf(slot) {',
+        `replace(slot, dt, value) {
+           const [block, i] = [this.blockOf(slot), indexOf(slot)];
+           const samples = block.samples[i], base = baseOf(samples);
+           const { dts, values } = this.pool.segmentOf(samples);
+           for (let k = base; k < base + block.count[i]; k += 1) if (dts[k] === dt) values[k] = value;
+           block.folded[i] = 0;
+           return true;
+         }
+         textsOf(slot) {`,
       ],
     ],
+  },
+  {
+    rule: 'hours are merged before the commit',
+    file: 'write-flush.js',
+    edits: [
+      ['const cascaded = await writeCascades(snapshots, sink);', ''],
+      [
+        'const samples = raw',
+        'const cascaded = await writeCascades(snapshots, sink);\nconst samples = raw',
+      ],
+    ],
+  },
+  {
+    rule: 'hours are merged again when a minute of theirs was corrected',
+    file: 'cascade.js',
+    edits: [['written += await writeCorrected(snapshot, cascade, sink);', ';']],
   },
 ]
 

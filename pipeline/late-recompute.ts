@@ -3,37 +3,50 @@
  * same fold. A device that uploads days at once marks tens of thousands of windows, so they are
  * read in bundles, and rows are handed on bundle by bundle.
  */
-import type { RollupSink, SeriesCells } from './sinks/rollup-sink.ts'
-import { Aggregate } from './window/aggregate.ts'
-import type { FoldSnapshot, LateMarks, RollupRow } from './window/rollup-row.ts'
-import type { Series } from './window/series.ts'
+import type { RollupSink, SampleFold, SeriesCells } from './sinks/rollup-sink.ts'
+import type { FoldSnapshot, LateMarks } from './window/fold-snapshot.ts'
+import { RollupRows } from './window/rollup-row.ts'
+import type { Series, SeriesRef } from './window/series.ts'
+import { SketchBuilder } from './window/sketch-builder.ts'
 import { CELL_MS, RESOLUTIONS_MS, windowStartMs } from './window/tumbling-windows.ts'
+import { WindowCollector } from './window/window-collector.ts'
 
 /** Cells of one read: a query text of some 150 kB, and rows that fit in memory at 1 kHz. */
 const CELLS_PER_READ = 4_000
 
-/** The corrected rows of a snapshot, in bundles. Its raw rows must be durable already. */
+/**
+ * The corrected rows of a snapshot, in bundles of all resolutions. Its raw rows must be durable
+ * already.
+ */
 export async function* correctedRows(
   snapshot: FoldSnapshot,
   sink: RollupSink,
-): AsyncGenerator<RollupRow[]> {
-  for (const cells of bundles(snapshot.late)) {
-    const folds = new MarkedFolds(snapshot)
-    await sink.readSamples(cells, (series, tsMs, value, text) => {
-      folds.add(series, tsMs, value, text)
-    })
-    yield folds.rows
+): AsyncGenerator<readonly RollupRows[]> {
+  const sketch = new SketchBuilder()
+  for (const cells of bundled(markedCells(snapshot.late))) {
+    const fold = await sink.readSamples(cells, () => new MarkedFold(snapshot, sketch))
+    yield fold.finished()
   }
 }
 
-/** Cuts the marked cells into reads, a long-silent series over as many as it takes. */
-export function* bundles(late: LateMarks): Generator<SeriesCells[]> {
-  let bundle: SeriesCells[] = []
-  let room = CELLS_PER_READ
+/** The cells that hold marked windows, by series. */
+export function* markedCells(late: LateMarks): Generator<SeriesCells> {
   for (const [series, starts] of late.bySeries) {
-    const cells = cellsOf(starts)
-    for (let from = 0; from < cells.length;) {
-      const some = cells.slice(from, from + room)
+    const cells = new Set<number>()
+    for (const set of starts) for (const startMs of set) cells.add(windowStartMs(startMs, CELL_MS))
+    yield { series, cellStartsMs: [...cells].sort((a, b) => a - b) }
+  }
+}
+
+/** Cuts cells into reads, a series with many of them over as many as it takes. */
+export function* bundled<S extends SeriesRef>(
+  all: Iterable<SeriesCells<S>>,
+): Generator<SeriesCells<S>[]> {
+  let bundle: SeriesCells<S>[] = []
+  let room = CELLS_PER_READ
+  for (const { series, cellStartsMs } of all) {
+    for (let from = 0; from < cellStartsMs.length;) {
+      const some = cellStartsMs.slice(from, from + room)
       bundle.push({ series, cellStartsMs: some })
       from += some.length
       room -= some.length
@@ -46,49 +59,52 @@ export function* bundles(late: LateMarks): Generator<SeriesCells[]> {
   if (bundle.length > 0) yield bundle
 }
 
-function cellsOf(starts: readonly ReadonlySet<number>[]): number[] {
-  const cells = new Set<number>()
-  for (const set of starts) for (const startMs of set) cells.add(windowStartMs(startMs, CELL_MS))
-  return [...cells].sort((a, b) => a - b)
-}
+type Current = { series: Series; startMs: number } | undefined
 
 /** Folds samples that come series by series in time order into the marked windows only. */
-class MarkedFolds {
-  readonly rows: RollupRow[] = []
+class MarkedFold implements SampleFold {
   readonly #snapshot: FoldSnapshot
-  readonly #current: (RollupRow | undefined)[] = RESOLUTIONS_MS.map(() => undefined)
+  readonly #sketch: SketchBuilder
+  readonly #rows = RESOLUTIONS_MS.map((size) => new RollupRows(size))
+  readonly #windows = RESOLUTIONS_MS.map(() => new WindowCollector())
+  readonly #current: Current[] = RESOLUTIONS_MS.map(() => undefined)
 
-  constructor(snapshot: FoldSnapshot) {
+  constructor(snapshot: FoldSnapshot, sketch: SketchBuilder) {
     this.#snapshot = snapshot
+    this.#sketch = sketch
   }
 
-  // oxlint-disable-next-line max-params -- the shape of SampleVisitor
+  // oxlint-disable-next-line max-params -- the shape of SampleFold
   add(series: Series, tsMs: number, value: number, text: string): void {
-    for (const [r, resolutionMs] of RESOLUTIONS_MS.entries()) {
-      const startMs = windowStartMs(tsMs, resolutionMs)
-      let row = this.#current[r]
-      if (row?.series !== series || row.startMs !== startMs) {
+    for (const [r, sizeMs] of RESOLUTIONS_MS.entries()) {
+      const startMs = windowStartMs(tsMs, sizeMs)
+      const current = this.#current[r]
+      if (current?.series !== series || current.startMs !== startMs) {
         if (this.#snapshot.late.bySeries.get(series)?.[r]?.has(startMs) !== true) continue
-        row = this.#begin(series, r, startMs)
+        this.#finish(r)
+        this.#current[r] = { series, startMs }
+        this.#windows[r]?.begin(startMs, series.kind === 'text')
       }
-      if (series.kind === 'text') row.aggregate.addText(tsMs, text)
-      else row.aggregate.addNumber(tsMs, value)
+      this.#windows[r]?.add(tsMs, value, text)
     }
   }
 
-  #begin(series: Series, r: number, startMs: number): RollupRow {
-    const row = {
-      series,
-      partition: this.#snapshot.partition,
-      resolutionMs: RESOLUTIONS_MS[r] ?? NaN,
-      startMs,
-      aggregate: new Aggregate(),
+  finished(): readonly RollupRows[] {
+    for (const r of RESOLUTIONS_MS.keys()) this.#finish(r)
+    return this.#rows
+  }
+
+  #finish(r: number): void {
+    const [current, rows, snapshot] = [this.#current[r], this.#rows[r], this.#snapshot]
+    this.#current[r] = undefined
+    if (current === undefined || rows === undefined) return
+    const head = {
+      series: current.series,
+      partition: snapshot.partition,
       final: true,
-      correctedAtMs: this.#snapshot.correctedAtMs,
-      version: this.#snapshot.correctionVersion,
+      correctedAtMs: snapshot.correctedAtMs,
+      version: snapshot.correctionVersion,
     }
-    this.#current[r] = row
-    this.rows.push(row)
-    return row
+    this.#windows[r]?.writeTo(rows, head, this.#sketch)
   }
 }

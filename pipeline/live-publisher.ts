@@ -8,7 +8,8 @@ import type { LogWriter } from '../platform/kafka/log.ts'
 import type { AvroEncoder } from '../schemas/avro-codec.ts'
 import { deviceKey, partitionOf } from '../schemas/topics.ts'
 import type { Window, WindowUpdate } from '../schemas/window-update.ts'
-import type { RollupRow } from './window/rollup-row.ts'
+import type { RollupRows, RowRange } from './window/rollup-row.ts'
+import type { Series } from './window/series.ts'
 
 /** Keeps a record well below the broker's limit, texts included. */
 const WINDOWS_PER_RECORD = 200
@@ -33,18 +34,20 @@ export class LivePublisher {
   }
 
   /** One record per device. Does not wait: the tables are the truth, this is only sooner. */
-  publish(rows: readonly RollupRow[]): void {
-    for (const [key, ofDevice] of byDevice(rows)) {
-      for (let from = 0; from < ofDevice.length; from += WINDOWS_PER_RECORD) {
-        this.#send(key, ofDevice.slice(from, from + WINDOWS_PER_RECORD))
+  publish(ranges: readonly RowRange[]): void {
+    let published = 0
+    for (const [key, rows] of byDevice(ranges)) {
+      for (let from = 0; from < rows.length; from += WINDOWS_PER_RECORD) {
+        this.#send(key, rows.slice(from, from + WINDOWS_PER_RECORD))
       }
+      published += rows.length
     }
-    this.#options.published(rows.length)
+    if (published > 0) this.#options.published(published)
   }
 
-  #send(key: string, rows: readonly RollupRow[]): void {
+  #send(key: string, rows: readonly RowPlace[]): void {
     const { writer, topic, partitions, encoder } = this.#options
-    const series = rows[0]?.series
+    const series = rows[0]?.rows.series[rows[0].row]
     if (series === undefined) return
     const update = { tenant: series.tenant, device: series.device, windows: rows.map(windowOf) }
     const keyBytes = Buffer.from(key)
@@ -54,45 +57,49 @@ export class LivePublisher {
   }
 }
 
-function byDevice(rows: readonly RollupRow[]): Map<string, RollupRow[]> {
-  const groups = new Map<string, RollupRow[]>()
-  let last: Readonly<{ series: RollupRow['series']; group: RollupRow[] }> | undefined
-  for (const row of rows) {
-    const { series } = row
-    // The windows of one record follow each other.
-    if (last?.series.device === series.device && last.series.tenant === series.tenant) {
-      last.group.push(row)
-      continue
+type RowPlace = Readonly<{ rows: RollupRows; row: number }>
+
+function byDevice(ranges: readonly RowRange[]): Map<string, RowPlace[]> {
+  const groups = new Map<string, RowPlace[]>()
+  let last: Readonly<{ series: Series; group: RowPlace[] }> | undefined
+  for (const { rows, from, to } of ranges) {
+    for (let row = from; row < to; row += 1) {
+      const series = rows.series[row]
+      if (series === undefined) continue
+      // The windows of one record often follow each other.
+      if (last?.series.device !== series.device || last.series.tenant !== series.tenant) {
+        const key = deviceKey(series.tenant, series.device)
+        const group = groups.get(key) ?? []
+        if (group.length === 0) groups.set(key, group)
+        last = { series, group }
+      }
+      last.group.push({ rows, row })
     }
-    const key = deviceKey(series.tenant, series.device)
-    const group = groups.get(key) ?? []
-    if (group.length === 0) groups.set(key, group)
-    group.push(row)
-    last = { series, group }
   }
   return groups
 }
 
-function windowOf({ series, resolutionMs, startMs, aggregate, ...row }: RollupRow): Window {
+function windowOf({ rows, row }: RowPlace): Window {
+  const series = rows.series[row]
   return {
-    metric: series.metric,
-    kind: series.kind,
-    resolutionMs,
-    start: startMs,
-    count: aggregate.count,
-    sum: aggregate.sum,
-    min: aggregate.min,
-    max: aggregate.max,
-    first: aggregate.first,
-    last: aggregate.last,
-    firstTs: aggregate.firstTsMs,
-    lastTs: aggregate.lastTsMs,
-    m2: aggregate.m2,
-    integral: aggregate.integral,
-    firstText: aggregate.firstText,
-    lastText: aggregate.lastText,
-    final: row.final,
-    correctedAt: row.correctedAtMs,
-    version: row.version,
+    metric: series?.metric ?? '',
+    kind: series?.kind ?? 'number',
+    resolutionMs: rows.resolutionMs,
+    start: rows.startsMs[row] ?? 0,
+    count: rows.counts[row] ?? 0,
+    sum: rows.sums[row] ?? 0,
+    min: rows.mins[row] ?? 0,
+    max: rows.maxs[row] ?? 0,
+    first: rows.firsts[row] ?? 0,
+    last: rows.lasts[row] ?? 0,
+    firstTs: rows.firstTsMs[row] ?? 0,
+    lastTs: rows.lastTsMs[row] ?? 0,
+    m2: rows.m2s[row] ?? 0,
+    integral: rows.integrals[row] ?? 0,
+    firstText: rows.firstTexts.get(row) ?? '',
+    lastText: rows.lastTexts.get(row) ?? '',
+    final: rows.finals[row] === 1,
+    correctedAt: rows.correctedAtMs[row] ?? 0,
+    version: rows.versions[row] ?? 0,
   }
 }

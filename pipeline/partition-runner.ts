@@ -3,9 +3,8 @@
  * be counted, and hands flushes to whoever writes them. Nothing here waits for the tables.
  */
 import type { Assignment, LogBatch, LogConsumer, LogRecord } from '../platform/kafka/log.ts'
-import type { AvroDecoder, Decoded } from '../schemas/avro-codec.ts'
 import type { DeadLetterStage } from '../schemas/dead-letter.ts'
-import type { Telemetry } from '../schemas/telemetry.ts'
+import type { FrameFault, TelemetryFrames } from '../schemas/telemetry-frames.ts'
 import type { DeadLetterWriter, DeadLetterStory } from './dead-letters/dead-letter-writer.ts'
 import { checkpointMetadata, type FoldCheckpoint } from './window/checkpoint.ts'
 import { type FoldOptions, PartitionFold } from './window/partition-fold.ts'
@@ -14,7 +13,7 @@ import type { PartitionFlush } from './write-flush.ts'
 
 export type RunnerPorts = Readonly<{
   consumer: Pick<LogConsumer, 'commit'>
-  decoder: AvroDecoder<Telemetry>
+  frames: TelemetryFrames
   deadLetters: Pick<DeadLetterWriter, 'write'>
   /** Resolves true when this writer's schema is readable, false when there is none. */
   learnSchema(schemaId: number): Promise<boolean>
@@ -25,6 +24,7 @@ export type RunnerPorts = Readonly<{
 
 /** Rough cost of a pending row, samples and windows alike, until its flush is over. */
 const ROW_BYTES = 150
+const FAR_BEHIND_RECORDS = 20_000
 
 export class PartitionRunner {
   readonly fold: PartitionFold
@@ -32,7 +32,6 @@ export class PartitionRunner {
   /** Records between what was read and the end of the log, as of the last batch. */
   lagRecords = 0
   readonly #ports: RunnerPorts
-  readonly #readable = new Set<number>()
   #nextOffset: number
   #letters: Promise<void>[] = []
   #unflushedBytes = 0
@@ -50,6 +49,11 @@ export class PartitionRunner {
 
   get partition(): number {
     return this.assignment.partition
+  }
+
+  /** Then readers are told of windows when they close, and not of every step before. */
+  get isFarBehind(): boolean {
+    return this.lagRecords > FAR_BEHIND_RECORDS
   }
 
   /** Where to read on. */
@@ -76,7 +80,7 @@ export class PartitionRunner {
 
   /** The next flush and the bytes it holds; undefined when P has not moved. */
   takeFlush(): Readonly<{ flush: PartitionFlush; bytes: number }> | undefined {
-    const snapshot = this.fold.snapshot()
+    const snapshot = this.fold.snapshot(!this.isFarBehind)
     if (snapshot === undefined) return undefined
     const { assignment } = this
     const offset = snapshot.checkpoint.resumeOffset
@@ -96,20 +100,19 @@ export class PartitionRunner {
     return bytes
   }
 
-  /** Stops before a record whose schema id was not seen before, and answers the id. */
+  /** Stops before a record whose schema id was not asked for yet, and answers the id. */
   #takeUpToUnknown(batch: LogBatch, asked: ReadonlySet<number>): number | undefined {
     let unknownId: number | undefined
     batch.forEach((record) => {
       if (unknownId !== undefined || record.offset < this.#nextOffset) return
       const { value } = record
-      if (value !== null && value[0] === 0 && value.length >= 5) {
-        const schemaId = value.readUInt32BE(1)
-        if (!this.#readable.has(schemaId) && !asked.has(schemaId)) {
-          unknownId = schemaId
-          return
-        }
+      const fault = value === null ? NO_VALUE : this.#ports.frames.read(value)
+      if (fault?.kind === 'schema_unknown' && !asked.has(fault.schemaId)) {
+        unknownId = fault.schemaId
+        return
       }
-      this.#takeOne(record, value)
+      if (fault === undefined) this.#fold(record)
+      else this.#skip(record, storyOf(fault))
       this.#nextOffset = record.offset + 1
     })
     return unknownId
@@ -118,7 +121,7 @@ export class PartitionRunner {
   /** Asks the registry. An id that it does not know is asked for again with the next batch. */
   async #learn(schemaId: number, asked: Set<number>): Promise<void> {
     asked.add(schemaId)
-    if (await this.#ports.learnSchema(schemaId)) this.#readable.add(schemaId)
+    await this.#ports.learnSchema(schemaId)
   }
 
   async #passGap(nextOffset: number): Promise<void> {
@@ -127,23 +130,10 @@ export class PartitionRunner {
     this.#nextOffset = nextOffset
   }
 
-  #takeOne(record: LogRecord, value: Buffer | null): void {
-    if (value === null) {
-      this.#skip(record, { stage: 'frame', reason: 'frame_invalid', detail: 'no value' })
-      return
-    }
-    const decoded = this.#ports.decoder.decode(value)
-    if (decoded.kind !== 'value') {
-      this.#skip(record, storyOf(decoded))
-      return
-    }
-    const detail = shapeFault(decoded.value)
-    if (detail !== undefined) {
-      const { schemaId } = decoded
-      this.#skip(record, { stage: 'decode', reason: 'decode_failed', detail, schemaId })
-      return
-    }
-    const refused = this.fold.accept(decoded.value, record.offset, record.timestampMs)
+  /** Folds what the frames hold of this record. */
+  #fold(record: LogRecord): void {
+    const { telemetry } = this.#ports.frames
+    const refused = this.fold.accept(telemetry, record.offset, record.timestampMs)
     if (refused !== undefined) this.#deadLetter(record, refusalStory(refused))
   }
 
@@ -162,30 +152,18 @@ export class PartitionRunner {
   }
 }
 
-function storyOf(failed: Exclude<Decoded<Telemetry>, { kind: 'value' }>): DeadLetterStory {
+const NO_VALUE: FrameFault = { kind: 'frame_invalid', detail: 'no value' }
+
+function storyOf(fault: FrameFault): DeadLetterStory {
   const stage: DeadLetterStage =
-    failed.kind === 'frame_invalid'
-      ? 'frame'
-      : failed.kind === 'decode_failed'
-        ? 'decode'
-        : 'schema'
-  const detail = failed.kind === 'schema_unknown' ? 'the registry has no such id' : failed.detail
-  const story = { stage, reason: failed.kind, detail }
-  return failed.kind === 'frame_invalid' ? story : { ...story, schemaId: failed.schemaId }
+    fault.kind === 'frame_invalid' ? 'frame' : fault.kind === 'decode_failed' ? 'decode' : 'schema'
+  const detail = fault.kind === 'schema_unknown' ? 'the registry has no such id' : fault.detail
+  const story = { stage, reason: fault.kind, detail }
+  return fault.kind === 'frame_invalid' ? story : { ...story, schemaId: fault.schemaId }
 }
 
 function refusalStory({ reason, indexes }: RefusedSamples): DeadLetterStory {
   const stage = reason === 'value_not_finite' || reason === 'time_invalid' ? 'validate' : 'semantic'
   const detail = `${indexes.length} samples of this record were not stored`
   return { stage, reason, detail, samples: indexes }
-}
-
-/** What Avro cannot say: each sample has a time and a value. */
-function shapeFault({ numbers, booleans, strings }: Telemetry): string | undefined {
-  for (const entries of [numbers, booleans, strings]) {
-    for (const { dt, v } of entries) {
-      if (dt.length !== v.length) return 'a series has more times than values, or fewer'
-    }
-  }
-  return undefined
 }

@@ -3,9 +3,9 @@ import { test } from 'node:test'
 import { Failure } from '../platform/failure.ts'
 import { retryingSink } from './retrying-sink.ts'
 import { MemorySink } from './testing/memory-sink.ts'
-import type { RollupSink } from './sinks/rollup-sink.ts'
+import { aroundEach, type RollupSink } from './sinks/rollup-sink.ts'
 import type { Timers } from './timers.ts'
-import { RawRows } from './window/rollup-row.ts'
+import { RawRows } from './window/raw-rows.ts'
 import { Series } from './window/series.ts'
 
 /** Time that passes as soon as somebody waits for it. */
@@ -45,18 +45,27 @@ test('a read that breaks off begins anew and shows no sample twice', async () =>
   let reads = 0
   const sink: RollupSink = {
     ...methodsOf(new MemorySink()),
-    async readSamples(_cells, visit) {
+    async readSamples(_cells, begin) {
       reads += 1
-      visit(series, 1, 10, '')
+      const fold = begin()
+      fold.add(series, 1, 10, '')
       if (reads === 1) throw away
-      visit(series, 2, 20, '')
+      fold.add(series, 2, 20, '')
+      return fold
     },
   }
-  const seen: number[] = []
   const ports = { timers: instantTimers(), stopped: () => false, retrying: () => {} }
-  await retryingSink(sink, ports).readSamples([], (_series, tsMs) => seen.push(tsMs))
+  const { seen } = await retryingSink(sink, ports).readSamples([], () => new SeenTimes())
   assert.deepEqual(seen, [1, 2])
 })
+
+class SeenTimes {
+  readonly seen: number[] = []
+
+  add(_series: Series, tsMs: number): void {
+    this.seen.push(tsMs)
+  }
+}
 
 test('rows that will never be taken, and any failure while stopping, are thrown', async () => {
   const refusing = (error: Error): RollupSink => ({
@@ -77,10 +86,4 @@ test('rows that will never be taken, and any failure while stopping, are thrown'
   await assert.rejects(retryingSink(refusing(away), stopping).insertSeries([]), away)
 })
 
-const methodsOf = (sink: MemorySink): RollupSink => ({
-  insertSeries: (rows) => sink.insertSeries(rows),
-  collisions: (rows) => sink.collisions(rows),
-  insertSamples: (rows) => sink.insertSamples(rows),
-  insertRollups: (size, rows) => sink.insertRollups(size, rows),
-  readSamples: (cells, visit) => sink.readSamples(cells, visit),
-})
+const methodsOf = (sink: MemorySink): RollupSink => aroundEach(sink, (call) => call())

@@ -3,7 +3,7 @@
  * again, and the partitions wait. Rows that the tables will never take end the process.
  */
 import { Failure } from '../platform/failure.ts'
-import type { RollupSink, SampleVisitor } from './sinks/rollup-sink.ts'
+import { aroundEach, type RollupSink } from './sinks/rollup-sink.ts'
 import { sleep, type Timers } from './timers.ts'
 
 const BACKOFF_MS_MIN = 100
@@ -17,24 +17,8 @@ export type RetryPorts = Readonly<{
   stopped(): boolean
 }>
 
-export function retryingSink(sink: RollupSink, ports: RetryPorts): RollupSink {
-  const retry = <T>(attempt: () => Promise<T>): Promise<T> => untilDone(attempt, ports)
-  return {
-    insertSeries: (series) => retry(() => sink.insertSeries(series)),
-    collisions: (series) => retry(() => sink.collisions(series)),
-    insertSamples: (batches) => retry(() => sink.insertSamples(batches)),
-    insertRollups: (resolutionMs, rows) => retry(() => sink.insertRollups(resolutionMs, rows)),
-    async readSamples(cells, visit) {
-      // A read that breaks off begins anew, so nothing is shown before all of it is there.
-      const samples = await retry(async () => {
-        const seen: Parameters<SampleVisitor>[] = []
-        await sink.readSamples(cells, (...sample) => seen.push(sample))
-        return seen
-      })
-      for (const sample of samples) visit(...sample)
-    },
-  }
-}
+export const retryingSink = (sink: RollupSink, ports: RetryPorts): RollupSink =>
+  aroundEach(sink, (attempt) => untilDone(attempt, ports))
 
 async function untilDone<T>(attempt: () => Promise<T>, ports: RetryPorts): Promise<T> {
   for (let delayMs = BACKOFF_MS_MIN; ; delayMs = Math.min(delayMs * 2, BACKOFF_MS_MAX)) {

@@ -55,6 +55,7 @@ export class RollupMeter {
     this.#metrics.observe('weir_pipeline_flush_seconds', tookMs / 1000)
     this.#metrics.add('weir_pipeline_rollup_rows_total', totals.rollups)
     this.#metrics.add('weir_pipeline_corrections_total', totals.corrections)
+    this.#metrics.add('weir_pipeline_cascaded_rows_total', totals.cascaded)
   }
 
   unpublished(windows: number): void {

@@ -15,7 +15,7 @@ import { type WindowUpdate, WINDOW_UPDATE_SCHEMA } from '../schemas/window-updat
 import { composeRollup } from './rollup-composition.ts'
 import type { RollupOptions } from './rollup-service.ts'
 import { MemorySink } from './testing/memory-sink.ts'
-import type { RollupSink } from './sinks/rollup-sink.ts'
+import { aroundEach, type RollupSink } from './sinks/rollup-sink.ts'
 import { systemTimers } from './timers.ts'
 import { checkpointMetadata, parseCheckpoint } from './window/checkpoint.ts'
 import { emptyRecord } from './testing/fold-log.ts'
@@ -111,20 +111,11 @@ function world() {
 
 /** A sink whose next calls fail as long as `down` says so. */
 function unreliable(sink: RollupSink, down: () => Failure | undefined): RollupSink {
-  const guarded =
-    <A extends unknown[], R>(call: (...args: A) => Promise<R>) =>
-    async (...args: A): Promise<R> => {
-      const failure = down()
-      if (failure !== undefined) throw failure
-      return call(...args)
-    }
-  return {
-    insertSeries: guarded((rows) => sink.insertSeries(rows)),
-    collisions: guarded((rows) => sink.collisions(rows)),
-    insertSamples: guarded((rows) => sink.insertSamples(rows)),
-    insertRollups: guarded((size, rows) => sink.insertRollups(size, rows)),
-    readSamples: guarded((cells, visit) => sink.readSamples(cells, visit)),
-  }
+  return aroundEach(sink, async (call) => {
+    const failure = down()
+    if (failure !== undefined) throw failure
+    return call()
+  })
 }
 
 /** The start of the minute before last: a round place for windows. */
@@ -211,6 +202,7 @@ test('records that the log lost before they were read cannot make a window small
       position: 4,
       closedToMs: BASE_MS - 15_000,
       maxTsMs: BASE_MS,
+      cascadedToMs: 0,
     }),
   })
   push(BASE_MS + 10)
@@ -228,6 +220,7 @@ test('a log shorter than what was counted stops the service instead of counting 
     position: 9,
     closedToMs: BASE_MS,
     maxTsMs: BASE_MS,
+    cascadedToMs: 0,
   })
   commit({ offset: 5, metadata })
   const { failure, stop } = await start()

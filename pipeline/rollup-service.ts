@@ -19,6 +19,7 @@ import type { Logger } from '../platform/observe/logger.ts'
 import type { Metrics } from '../platform/observe/metrics.ts'
 import type { AvroDecoder, AvroEncoder } from '../schemas/avro-codec.ts'
 import { acceptedAgeMs, DAY_MS, type Telemetry, tickRecord } from '../schemas/telemetry.ts'
+import { TelemetryFrames } from '../schemas/telemetry-frames.ts'
 import type { DeadLetterWriter } from './dead-letters/dead-letter-writer.ts'
 import { FlushLoop } from './flush-loop.ts'
 import type { LivePublisher } from './live-publisher.ts'
@@ -35,7 +36,8 @@ import {
   freshCheckpoint,
   parseCheckpoint,
 } from './window/checkpoint.ts'
-import type { RollupRow } from './window/rollup-row.ts'
+import type { RollupRows } from './window/rollup-row.ts'
+import { FOLD_EPOCH } from './window/window-version.ts'
 import type { PartitionFlush } from './write-flush.ts'
 
 export type RollupPorts = Readonly<{
@@ -67,11 +69,13 @@ export type RollupOptions = Pick<
   | 'liveIntervalMs'
   | 'liveQueuedBytesMax'
   | 'idleSeriesMax'
->
+> &
+  Readonly<{
+    /** By which rules windows are folded, for tests that mix releases. */
+    foldEpoch?: number
+  }>
 
 const SCHEMA_RETRY_MS = 1_000
-/** Beyond this much lag, live readers are told of closed windows only. */
-const FAR_BEHIND_RECORDS = 20_000
 
 export class RollupService implements Service {
   readonly name = 'rollup'
@@ -148,7 +152,8 @@ export class RollupService implements Service {
     this.#revoked(partition)
     const { latenessMs, idleSeriesMax } = this.#options
     const age = acceptedAgeMs(this.#options)
-    const foldOptions = { partition, latenessMs, acceptedAgeMs: age, idleSeriesMax }
+    const foldEpoch = this.#options.foldEpoch ?? FOLD_EPOCH
+    const foldOptions = { partition, latenessMs, acceptedAgeMs: age, idleSeriesMax, foldEpoch }
     const start = { assignment, checkpoint }
     this.#runners.set(partition, new PartitionRunner(this.#runnerPorts, foldOptions, start))
     return checkpoint.resumeOffset
@@ -267,25 +272,24 @@ export class RollupService implements Service {
     for (const runner of this.#runners.values()) {
       this.#meter.watermark(runner, clock.nowMs())
       if (!live.hasRoom()) continue
-      const withOpen = runner.lagRecords < FAR_BEHIND_RECORDS
-      const rows = runner.fold.takeUnpublished(withOpen)
-      if (rows.length > 0) live.publish(rows)
+      live.publish(runner.fold.takeUnpublished(!runner.isFarBehind))
     }
     this.#meter.queued(this.#gate.bytes)
   }
 
   /** A flush does not wait for live readers: what they miss here, the tables tell them. */
-  #publishCorrections(rows: readonly RollupRow[]): void {
-    if (this.#ports.live.hasRoom()) this.#ports.live.publish(rows)
-    else this.#meter.unpublished(rows.length)
+  #publishCorrections(rows: RollupRows): void {
+    if (rows.count === 0) return
+    if (this.#ports.live.hasRoom()) this.#ports.live.publish([{ rows, from: 0, to: rows.count }])
+    else this.#meter.unpublished(rows.count)
   }
 
   #portsOfRunners(): RunnerPorts {
-    const { admin, decoder, deadLetters } = this.#ports
+    const { admin, decoder, encoder, deadLetters } = this.#ports
     const { topic } = this.#options
     return {
       consumer: { commit: (assignment, point) => this.#consumer.commit(assignment, point) },
-      decoder,
+      frames: new TelemetryFrames(decoder, encoder),
       deadLetters,
       learnSchema: (schemaId) => this.#reading(() => decoder.learn(schemaId)),
       largestAppendMs: (partition) => this.#reading(() => largestAppendMs(admin, topic, partition)),

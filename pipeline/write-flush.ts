@@ -2,15 +2,18 @@
  * One flush: what some partitions handed over at one moment goes to the tables, and then, and only
  * then, their positions are committed. The order is the promise:
  *
- *   0 series   1 raw rows   2 rollup rows   3 late windows, recomputed from raw   5 commit
+ *   0 series   1 raw rows   2 rollup rows   3 late windows, recomputed from raw
+ *   4 hours and days, merged from the tables   5 commit
  *
- * (4 will be the cascade to hours and days.) A crash between any two steps is repaired by reading
- * the log again from the committed offset: every row is absolute and comes again, or better.
+ * A crash between any two steps is repaired by reading the log again from the committed offset:
+ * every row is absolute and comes again, or better.
  */
 import { Failure } from '../platform/failure.ts'
+import { writeCascades } from './cascade.ts'
 import { correctedRows } from './late-recompute.ts'
 import type { RollupSink } from './sinks/rollup-sink.ts'
-import type { FoldSnapshot, RollupRow } from './window/rollup-row.ts'
+import type { FoldSnapshot } from './window/fold-snapshot.ts'
+import type { RollupRows } from './window/rollup-row.ts'
 import { RESOLUTIONS_MS } from './window/tumbling-windows.ts'
 
 export type PartitionFlush = Readonly<{
@@ -24,12 +27,18 @@ export type PartitionFlush = Readonly<{
 export type FlushPorts = Readonly<{
   sink: RollupSink
   /** Told of corrected rows when they are durable. */
-  corrected(rows: readonly RollupRow[]): void
+  corrected(rows: RollupRows): void
   /** Throws when a flush with late records appended at this time must not be recomputed any more. */
   checkRawRetention(oldestLateAppendMs: number): void
 }>
 
-export type FlushTotals = { samples: number; rollups: number; corrections: number; commits: number }
+export type FlushTotals = Readonly<{
+  samples: number
+  rollups: number
+  corrections: number
+  cascaded: number
+  commits: number
+}>
 
 /** Rejects when the sink does; nothing is committed then, and the process must not go on. */
 export async function writeFlush(
@@ -39,18 +48,23 @@ export async function writeFlush(
   const { sink } = ports
   const snapshots = flushes.map((flush) => flush.snapshot)
   await writeSeries(snapshots, sink)
-  const batches = snapshots.map(({ raw }) => raw).filter((raw) => raw.count > 0)
-  if (batches.length > 0) await sink.insertSamples(batches)
-  const rows = snapshots.flatMap((snapshot) => [...snapshot.rows])
-  await writeRollups(rows, sink)
+  const raw = snapshots.map((snapshot) => snapshot.raw).filter((rows) => rows.count > 0)
+  if (raw.length > 0) await sink.insertSamples(raw)
+  const messages = snapshots.flatMap((snapshot) => [...snapshot.messages])
+  if (messages.length > 0) await sink.insertMessages(messages)
+  const rollups = await writeRollups(
+    snapshots.map((snapshot) => snapshot.rollups),
+    sink,
+  )
   const corrections = await correct(snapshots, ports)
+  const cascaded = await writeCascades(snapshots, sink)
   let commits = 0
   for (const flush of flushes) {
     await flush.deadLetters
     if (await flush.commit()) commits += 1
   }
-  const samples = batches.reduce((sum, raw) => sum + raw.count, 0)
-  return { samples, rollups: rows.length, corrections, commits }
+  const samples = raw.reduce((sum, rows) => sum + rows.count, 0)
+  return { samples, rollups, corrections, cascaded, commits }
 }
 
 async function writeSeries(snapshots: readonly FoldSnapshot[], sink: RollupSink): Promise<void> {
@@ -64,11 +78,18 @@ async function writeSeries(snapshots: readonly FoldSnapshot[], sink: RollupSink)
   }
 }
 
-async function writeRollups(rows: readonly RollupRow[], sink: RollupSink): Promise<void> {
-  for (const resolutionMs of RESOLUTIONS_MS) {
-    const some = rows.filter((row) => row.resolutionMs === resolutionMs)
-    if (some.length > 0) await sink.insertRollups(resolutionMs, some)
+/** Each handed-over list has the rows of one resolution at each place. */
+async function writeRollups(
+  lists: readonly (readonly RollupRows[])[],
+  sink: RollupSink,
+): Promise<number> {
+  let written = 0
+  for (const r of RESOLUTIONS_MS.keys()) {
+    const batches = lists.flatMap((rows) => rows[r] ?? []).filter((rows) => rows.count > 0)
+    if (batches.length > 0) await sink.insertRollups(batches)
+    written += batches.reduce((sum, rows) => sum + rows.count, 0)
   }
+  return written
 }
 
 async function correct(snapshots: readonly FoldSnapshot[], ports: FlushPorts): Promise<number> {
@@ -76,10 +97,9 @@ async function correct(snapshots: readonly FoldSnapshot[], ports: FlushPorts): P
   for (const snapshot of snapshots) {
     if (snapshot.late.count === 0) continue
     ports.checkRawRetention(snapshot.oldestLateAppendMs)
-    for await (const rows of correctedRows(snapshot, ports.sink)) {
-      await writeRollups(rows, ports.sink)
-      ports.corrected(rows)
-      corrections += rows.length
+    for await (const bundle of correctedRows(snapshot, ports.sink)) {
+      corrections += await writeRollups([bundle], ports.sink)
+      for (const rows of bundle) ports.corrected(rows)
     }
   }
   return corrections

@@ -44,7 +44,7 @@ export class TelemetryReader {
   #end = 0
   #tenantAt = 0
   #deviceAt = 0
-  #view: DataView<ArrayBufferLike> = new DataView(new ArrayBuffer(0))
+  #view: DataView = new DataView(new ArrayBuffer(0))
   #viewed: ArrayBufferLike | undefined
   #viewFrom = 0
 

@@ -1,11 +1,12 @@
 /**
  * The oracle of the tests: what the tables must hold for a log, computed the obvious way and
- * without any of the fold's state. Of the fold it shares only the arithmetic over one window.
+ * without any of the fold's code. Only the law of merging windows is shared.
  */
 import type { Series as Entry, Telemetry } from '../../schemas/telemetry.ts'
 import type { SeriesKind } from '../../schemas/window-update.ts'
-import { Aggregate } from '../window/aggregate.ts'
-import { RESOLUTIONS_MS } from '../window/tumbling-windows.ts'
+import { binOf } from '../../schemas/quantile-sketch.ts'
+import { emptyWindowState, mergeInto, type WindowState } from '../../schemas/window-merge.ts'
+import { CASCADES, RESOLUTIONS_MS } from '../window/tumbling-windows.ts'
 
 /** `record` is undefined where the bytes in the log are no telemetry. */
 export type LoggedRecord = Readonly<{
@@ -17,8 +18,10 @@ export type ExpectedSample = Readonly<{ tsMs: number; value: number; text: strin
 export type Expected = Readonly<{
   /** By `series` and then time. */
   samples: ReadonlyMap<string, ReadonlyMap<number, ExpectedSample>>
-  /** By `series resolution start`. */
-  rollups: ReadonlyMap<string, Aggregate>
+  /** By `series resolution start`: windows that are folded from samples. */
+  rollups: ReadonlyMap<string, WindowState>
+  /** The same for hours and days, as if all of them had ended. */
+  cascades: ReadonlyMap<string, WindowState>
 }>
 
 export const rollupKey = (series: string, resolutionMs: number, startMs: number): string =>
@@ -41,24 +44,86 @@ export function bruteForce(log: readonly LoggedRecord[], acceptedAgeMs: number):
       if (!times.has(tsMs)) times.set(tsMs, { tsMs, value, text, offset })
     }
   }
-  return { samples, rollups: foldAll(samples) }
+  const rollups = foldAll(samples)
+  return { samples, rollups, cascades: mergeAll(rollups) }
 }
 
-function foldAll(samples: Expected['samples']): Map<string, Aggregate> {
-  const rollups = new Map<string, Aggregate>()
+function foldAll(samples: Expected['samples']): Map<string, WindowState> {
+  const rollups = new Map<string, WindowState>()
   for (const [series, times] of samples) {
     const inOrder = [...times.values()].sort((a, b) => a.tsMs - b.tsMs)
     for (const { tsMs, value, text } of inOrder) {
       for (const size of RESOLUTIONS_MS) {
         const key = rollupKey(series, size, tsMs - (tsMs % size))
-        const aggregate = rollups.get(key) ?? new Aggregate()
-        rollups.set(key, aggregate)
-        if (series.endsWith('/text')) aggregate.addText(tsMs, text)
-        else aggregate.addNumber(tsMs, value)
+        const state = rollups.get(key) ?? emptyWindowState()
+        rollups.set(key, state)
+        if (series.endsWith('/text')) addText(state, tsMs, text)
+        else addNumber(state, tsMs, value)
       }
     }
   }
   return rollups
+}
+
+function addText(state: WindowState, tsMs: number, text: string): void {
+  if (state.count === 0) {
+    state.firstText = text
+    state.firstTsMs = tsMs
+  }
+  state.count += 1
+  state.lastText = text
+  state.lastTsMs = tsMs
+}
+
+/** Welford's method for m2; his running mean is not the quotient of sum and count, bit for bit. */
+const MEANS = new WeakMap<WindowState, number>()
+
+function addNumber(state: WindowState, tsMs: number, value: number): void {
+  if (state.count === 0) {
+    state.first = value
+    state.firstTsMs = tsMs
+    state.min = value
+    state.max = value
+  } else {
+    state.integral += ((state.last + value) / 2) * (tsMs - state.lastTsMs)
+    if (value < state.min) state.min = value
+    if (value > state.max) state.max = value
+  }
+  state.count += 1
+  state.sum += value
+  const before = MEANS.get(state) ?? 0
+  const mean = before + (value - before) / state.count
+  state.m2 += (value - before) * (value - mean)
+  MEANS.set(state, mean)
+  state.last = value
+  state.lastTsMs = tsMs
+  state.sketch.set(binOf(value), (state.sketch.get(binOf(value)) ?? 0) + 1)
+}
+
+function mergeAll(rollups: ReadonlyMap<string, WindowState>): Map<string, WindowState> {
+  const all = new Map(rollups)
+  const merged = new Map<string, WindowState>()
+  for (const { childMs, parentMs } of CASCADES) {
+    const children = [...all].map(([key, state]) => ({ ...placeOf(key), state }))
+    children.sort((a, b) => a.startMs - b.startMs)
+    for (const { series, resolutionMs, startMs, state } of children) {
+      if (resolutionMs !== childMs) continue
+      const key = rollupKey(series, parentMs, startMs - (startMs % parentMs))
+      const parent = merged.get(key) ?? emptyWindowState()
+      merged.set(key, parent)
+      all.set(key, parent)
+      mergeInto(parent, state)
+    }
+  }
+  return merged
+}
+
+/** Takes apart what rollupKey put together; a series may have spaces in its name. */
+export function placeOf(
+  key: string,
+): Readonly<{ series: string; resolutionMs: number; startMs: number }> {
+  const [, series = '', resolutionMs, startMs] = /^(.*) (\d+) (\d+)$/s.exec(key) ?? []
+  return { series, resolutionMs: Number(resolutionMs), startMs: Number(startMs) }
 }
 
 type FlatSample = { series: string; tsMs: number; value: number; text: string }

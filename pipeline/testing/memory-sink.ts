@@ -2,13 +2,20 @@
  * The tables in memory, for tests, as unhelpful as ReplacingMergeTree may be: every row ever
  * inserted is kept, the highest version of a key wins, and of equal versions a read picks any.
  */
-import type { Aggregate } from '../window/aggregate.ts'
-import type { RawRows, RollupRow } from '../window/rollup-row.ts'
-import type { Series } from '../window/series.ts'
+import type {
+  ChildQuery,
+  ParentQuery,
+  RollupSink,
+  RowFold,
+  SampleFold,
+  SeriesCells,
+} from '../sinks/rollup-sink.ts'
+import type { NumberedMessage, RawRows } from '../window/raw-rows.ts'
+import type { RollupRow, RollupRows } from '../window/rollup-row.ts'
+import type { Series, SeriesRef } from '../window/series.ts'
 import { seriesIdAsBigint } from '../window/series-id.ts'
 import { CELL_MS, windowStartMs } from '../window/tumbling-windows.ts'
 import { invOf } from '../window/window-version.ts'
-import type { RollupSink, SampleVisitor, SeriesCells } from '../sinks/rollup-sink.ts'
 
 export type StoredSample = Readonly<{
   tsMs: number
@@ -17,11 +24,12 @@ export type StoredSample = Readonly<{
   offset: number
   inv: bigint
 }>
-export type StoredRollup = Readonly<{ aggregate: Aggregate; final: boolean; version: number }>
+export type StoredRollup = RollupRow<SeriesRef>
 
 export class MemorySink implements RollupSink {
   readonly #samples = new Map<string, Map<number, StoredSample[]>>()
   readonly #rollups = new Map<string, StoredRollup[]>()
+  readonly messages: NumberedMessage[] = []
   readonly #names = new Map<string, Set<string>>()
   readonly #pick: (choices: number) => number
 
@@ -45,35 +53,62 @@ export class MemorySink implements RollupSink {
     for (const batch of batches) for (let k = 0; k < batch.count; k += 1) this.#store(batch, k)
   }
 
-  async insertRollups(_resolutionMs: number, rows: readonly RollupRow[]): Promise<void> {
-    for (const { series, resolutionMs, startMs, aggregate, final, version } of rows) {
-      const key = `${idKey(series)} ${resolutionMs} ${startMs}`
-      const stored = this.#rollups.get(key) ?? []
-      this.#rollups.set(key, stored)
-      stored.push({ aggregate: aggregate.copy(), final, version })
-    }
+  async insertMessages(messages: readonly NumberedMessage[]): Promise<void> {
+    this.messages.push(...messages)
   }
 
-  async readSamples(cells: readonly SeriesCells[], visit: SampleVisitor): Promise<void> {
+  async insertRollups(batches: readonly RollupRows<SeriesRef>[]): Promise<void> {
+    for (const rows of batches) for (const row of rows.each()) this.insertRollup(row)
+  }
+
+  insertRollup(row: StoredRollup): void {
+    const key = `${idKey(row.series)} ${row.resolutionMs} ${row.startMs}`
+    const stored = this.#rollups.get(key) ?? []
+    this.#rollups.set(key, stored)
+    stored.push(row)
+  }
+
+  async readSamples<F extends SampleFold>(
+    cells: readonly SeriesCells[],
+    begin: () => F,
+  ): Promise<F> {
+    const fold = begin()
     for (const { series, cellStartsMs } of cells) {
       const wanted = new Set(cellStartsMs)
       for (const { tsMs, value, text } of this.samples(series)) {
-        if (wanted.has(windowStartMs(tsMs, CELL_MS))) visit(series, tsMs, value, text)
+        if (wanted.has(windowStartMs(tsMs, CELL_MS))) fold.add(series, tsMs, value, text)
       }
     }
+    return fold
+  }
+
+  async parentStarts(query: ParentQuery): Promise<readonly number[]> {
+    const { childMs, parentMs, partitions, fromMs, toMs } = query
+    const starts = new Set<number>()
+    for (const { resolutionMs, startMs, partition } of this.#newest()) {
+      if (resolutionMs !== childMs || !partitions.includes(partition)) continue
+      if (startMs >= fromMs && startMs < toMs) starts.add(windowStartMs(startMs, parentMs))
+    }
+    return [...starts].sort((a, b) => a - b)
+  }
+
+  async readRollups<F extends RowFold>(query: ChildQuery, begin: () => F): Promise<F> {
+    const fold = begin()
+    const wanted = wantedBy(query)
+    const rows = [...this.#newest()].filter((row) => row.resolutionMs === query.childMs)
+    rows.sort((a, b) => order(idKey(a.series), idKey(b.series)) || a.startMs - b.startMs)
+    for (const row of rows) if (wanted(row)) fold.add(row)
+    await fold.relieve()
+    return fold
   }
 
   /** What SELECT … FINAL shows of a series, in time order. */
-  samples(series: Pick<Series, 'tenant' | 'id'>): StoredSample[] {
+  samples(series: SeriesRef): StoredSample[] {
     const times = [...(this.#samples.get(idKey(series)) ?? [])].sort(([a], [b]) => a - b)
     return times.flatMap(([, rows]) => this.#winner(rows, (row) => row.inv) ?? [])
   }
 
-  rollup(
-    series: Pick<Series, 'tenant' | 'id'>,
-    resolutionMs: number,
-    startMs: number,
-  ): StoredRollup | undefined {
+  rollup(series: SeriesRef, resolutionMs: number, startMs: number): StoredRollup | undefined {
     const rows = this.#rollups.get(`${idKey(series)} ${resolutionMs} ${startMs}`)
     return this.#winner(rows ?? [], (row) => row.version)
   }
@@ -86,6 +121,13 @@ export class MemorySink implements RollupSink {
     return this.#samples.size
   }
 
+  *#newest(): Generator<StoredRollup> {
+    for (const rows of this.#rollups.values()) {
+      const row = this.#winner(rows, (each) => each.version)
+      if (row !== undefined) yield row
+    }
+  }
+
   #store(batch: RawRows, k: number): void {
     const series = batch.series[k]
     if (series === undefined) return
@@ -95,7 +137,7 @@ export class MemorySink implements RollupSink {
     this.#samples.set(idKey(series), times)
     const rows = times.get(tsMs) ?? []
     times.set(tsMs, rows)
-    const [value, text] = [batch.values[k] ?? NaN, batch.texts[k] ?? '']
+    const [value, text] = [batch.values[k] ?? NaN, batch.texts.get(k) ?? '']
     rows.push({ tsMs, value, text, offset, inv: invOf(offset) })
   }
 
@@ -110,5 +152,20 @@ export class MemorySink implements RollupSink {
   }
 }
 
-const idKey = (series: Pick<Series, 'tenant' | 'id'>): string =>
-  `${series.tenant} ${seriesIdAsBigint(series.id)}`
+const idKey = (series: SeriesRef): string => `${series.tenant} ${seriesIdAsBigint(series.id)}`
+
+const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+
+function wantedBy(query: ChildQuery): (row: StoredRollup) => boolean {
+  const { parentMs } = query
+  if ('partitions' in query) {
+    return ({ partition, startMs }) =>
+      query.partitions.includes(partition) && windowStartMs(startMs, parentMs) === query.startMs
+  }
+  const cells = new Set(
+    query.cells.flatMap(({ series, cellStartsMs }) =>
+      cellStartsMs.map((startMs) => `${idKey(series)} ${startMs}`),
+    ),
+  )
+  return ({ series, startMs }) => cells.has(`${idKey(series)} ${windowStartMs(startMs, parentMs)}`)
+}

@@ -16,15 +16,21 @@ test('a checkpoint survives the commit metadata', () => {
   fc.assert(
     fc.property(offset, offset, time, time, (a, b, closedToMs, maxTsMs) => {
       const [resumeOffset, position] = [Math.min(a, b), Math.max(a, b)]
-      const checkpoint = { resumeOffset, position, closedToMs, maxTsMs }
+      const cascadedToMs = closedToMs
+      const checkpoint = { resumeOffset, position, closedToMs, maxTsMs, cascadedToMs }
       const metadata = checkpointMetadata(checkpoint)
       assert.deepEqual(parseCheckpoint(resumeOffset, metadata), checkpoint)
     }),
   )
 })
 
+test('a commit of a release without hours and days has them all made up for', () => {
+  const old = parseCheckpoint(3, 'v1;5;7;9')
+  assert.deepEqual([old?.position, old?.closedToMs, old?.cascadedToMs], [5, 7, 0])
+})
+
 test('metadata that is not ours is refused, never guessed at', () => {
-  const bad = ['', 'v1', 'v2;1;2;3', 'v1;1;2', 'v1;1;2;3;4', 'v1;-1;2;3', 'v1;1;x;3', 'v1;1;2;3 ',
+  const bad = ['', 'v1', 'v3;9;2;3', 'v2;1;2', 'v20;9;2;3', 'v1;1;2', 'v1;1;2;3;4', 'v1;-1;2;3', 'v1;1;x;3', 'v1;1;2;3 ',
     'v1;1.5;2;3', 'v1;9999999999999999;2;3', 'v1;4;2;3', '\u0000', 'v1;1e3;2;3'] // prettier-ignore
   for (const metadata of bad) assert.equal(parseCheckpoint(5, metadata), undefined, metadata)
 })
@@ -65,6 +71,6 @@ test('a later offset has a higher version whatever the fold epochs, and a lower 
       assert.equal((BigInt(high) << 32n) | BigInt(low), invOf(at))
     }),
   )
-  assert.throws(() => versionOf(-1), RangeError)
-  assert.throws(() => versionOf(2 ** 45), RangeError)
+  assert.throws(() => versionOf(-1, 1), RangeError)
+  assert.throws(() => versionOf(2 ** 45, 1), RangeError)
 })

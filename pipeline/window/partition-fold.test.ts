@@ -5,13 +5,16 @@ import { bruteForce, type LoggedRecord, rollupKey, seriesKey } from '../testing/
 import { freshCheckpoint } from './checkpoint.ts'
 import { ACCEPTED_AGE_MS, emptyRecord, LOG_START_MS, logs } from '../testing/fold-log.ts'
 import { PartitionFold } from './partition-fold.ts'
-import type { FoldSnapshot, RollupRow } from './rollup-row.ts'
+import type { FoldSnapshot } from './fold-snapshot.ts'
+import { flatOf } from '../testing/flat-telemetry.ts'
+import type { RollupRow } from './rollup-row.ts'
 
 const OPTIONS = {
   partition: 0,
   latenessMs: 15_000,
   acceptedAgeMs: ACCEPTED_AGE_MS,
   idleSeriesMax: 1_000,
+  foldEpoch: 1,
 }
 const foldOf = (): PartitionFold => new PartitionFold(OPTIONS, freshCheckpoint(0))
 
@@ -23,7 +26,7 @@ const single = (tsMs: number, value: number, appendMs = tsMs, device = 'd0') => 
 /** Highest version by window: what a table shows after any number of flushes. */
 function tableOf(snapshots: readonly FoldSnapshot[]): Map<string, RollupRow> {
   const table = new Map<string, RollupRow>()
-  for (const row of snapshots.flatMap((snapshot) => [...snapshot.rows])) {
+  for (const row of snapshots.flatMap(rowsOf)) {
     const key = rollupKey(seriesKey(row.series), row.resolutionMs, row.startMs)
     if (row.version >= (table.get(key)?.version ?? 0)) table.set(key, row)
   }
@@ -35,11 +38,14 @@ function run(log: readonly LoggedRecord[], cuts: readonly number[]): FoldSnapsho
   const snapshots: FoldSnapshot[] = []
   for (const { offset, appendMs, record } of log) {
     if (record === undefined) fold.skip(offset, appendMs)
-    else fold.accept(record, offset, appendMs)
+    else fold.accept(flatOf(record), offset, appendMs)
     if (cuts.includes(offset)) snapshots.push(...present(fold.snapshot()))
   }
   return [...snapshots, ...present(fold.snapshot())]
 }
+
+const rowsOf = (snapshot: FoldSnapshot | undefined): RollupRow[] =>
+  (snapshot?.rollups ?? []).flatMap((rows) => [...rows.each()])
 
 const present = (snapshot: FoldSnapshot | undefined): FoldSnapshot[] =>
   snapshot === undefined ? [] : [snapshot]
@@ -132,10 +138,10 @@ test('a record is judged by the watermark from before it, so its own samples can
   const record = single(LOG_START_MS, 1, LOG_START_MS + 60_000)
   record.numbers[0]?.dt.push(59_000)
   record.numbers[0]?.v.push(2)
-  fold.accept(record, 0, LOG_START_MS + 60_000)
+  fold.accept(flatOf(record), 0, LOG_START_MS + 60_000)
   const snapshot = fold.snapshot()
   assert.equal(snapshot?.late.count, 0)
-  const first = snapshot?.rows.find((row) => row.startMs === LOG_START_MS && row.final)
+  const first = rowsOf(snapshot).find((row) => row.startMs === LOG_START_MS && row.final)
   assert.deepEqual([first?.resolutionMs, first?.aggregate.count], [10_000, 1])
 })
 
@@ -143,7 +149,7 @@ test('the checkpoint holds back to the first record of the oldest open window', 
   const fold = foldOf()
   for (const [offset, second] of [0, 9, 11, 30, 31].entries()) {
     const at = LOG_START_MS + second * 1_000
-    fold.accept(single(at, second), offset, at)
+    fold.accept(flatOf(single(at, second)), offset, at)
   }
   const { checkpoint } = fold.snapshot() ?? {}
   // C is 16 s: the first ten seconds are closed, but their minute is open since offset 0.
@@ -152,6 +158,7 @@ test('the checkpoint holds back to the first record of the oldest open window', 
     position: 5,
     closedToMs: LOG_START_MS + 16_000,
     maxTsMs: LOG_START_MS + 31_000,
+    cascadedToMs: LOG_START_MS + 16_000,
   })
 })
 
@@ -161,16 +168,20 @@ test('nothing is handed out while replaying, and then only what is new', () => {
     position: 2,
     closedToMs: LOG_START_MS - 15_000,
     maxTsMs: LOG_START_MS,
+    cascadedToMs: LOG_START_MS - 15_000,
   })
-  fold.accept(single(LOG_START_MS, 1), 0, LOG_START_MS)
-  fold.accept(single(LOG_START_MS + 1, 2), 1, LOG_START_MS + 1)
+  fold.accept(flatOf(single(LOG_START_MS, 1)), 0, LOG_START_MS)
+  fold.accept(flatOf(single(LOG_START_MS + 1, 2)), 1, LOG_START_MS + 1)
   assert.equal(fold.snapshot(), undefined)
   assert.deepEqual(fold.takeUnpublished(true), [])
-  fold.accept(single(LOG_START_MS + 2, 3), 2, LOG_START_MS + 2)
+  fold.accept(flatOf(single(LOG_START_MS + 2, 3)), 2, LOG_START_MS + 2)
   const snapshot = fold.snapshot()
-  assert.deepEqual(snapshot?.raw.tsMs, [LOG_START_MS + 2])
   assert.deepEqual(
-    snapshot?.rows.map((row) => row.aggregate.count),
+    [...(snapshot?.raw.tsMs.subarray(0, snapshot.raw.count) ?? [])],
+    [LOG_START_MS + 2],
+  )
+  assert.deepEqual(
+    rowsOf(snapshot).map((row) => row.aggregate.count),
     [3, 3],
   )
 })
@@ -182,36 +193,37 @@ test('samples from the future, from before the raw table, and not finite are ref
   const dt = [-ACCEPTED_AGE_MS - 1, -5, -4, 60_001]
   record.numbers.push({ metric: 'm', t0: now, dt, v: [1, NaN, 3, 4] })
   record.booleans.push({ metric: 'b', t0: now, dt: [60_001], v: [true] })
-  const refused = fold.accept(record, 0, now)
+  const refused = fold.accept(flatOf(record), 0, now)
   assert.deepEqual(refused, { reason: 'too_late', indexes: [0, 1, 3, 4] })
-  assert.deepEqual(fold.snapshot()?.raw.values, [3])
+  const raw = fold.snapshot()?.raw
+  assert.deepEqual([raw?.count, raw?.values[0]], [1, 3])
 })
 
 test('a connector clock that runs ahead moves neither the watermark nor what is believable', () => {
   const fold = foldOf()
   const ahead = LOG_START_MS + 86_400_000
-  const refused = fold.accept(single(ahead, 1, ahead), 0, LOG_START_MS)
+  const refused = fold.accept(flatOf(single(ahead, 1, ahead)), 0, LOG_START_MS)
   assert.deepEqual(refused, { reason: 'clock_skew', indexes: [0] })
-  fold.accept(single(LOG_START_MS + 50_000, 1, ahead, 'd1'), 1, LOG_START_MS)
+  fold.accept(flatOf(single(LOG_START_MS + 50_000, 1, ahead, 'd1')), 1, LOG_START_MS)
   assert.equal(fold.maxTsMs, LOG_START_MS)
 })
 
 test('a tick closes the windows of a silent partition', () => {
   const fold = foldOf()
-  fold.accept(single(LOG_START_MS, 1), 0, LOG_START_MS)
+  fold.accept(flatOf(single(LOG_START_MS, 1)), 0, LOG_START_MS)
   const later = LOG_START_MS + 75_000
-  fold.accept({ ...emptyRecord('', later), tenant: '' }, 1, later)
+  fold.accept(flatOf({ ...emptyRecord('', later), tenant: '' }), 1, later)
   assert.equal(fold.openWindowCount, 0)
-  assert.ok(fold.snapshot()?.rows.every((row) => row.final))
+  assert.ok(rowsOf(fold.snapshot()).every((row) => row.final))
 })
 
 test('after a gap in the log, windows that the lost records could lie in are left to raw', () => {
   const fold = foldOf()
-  fold.accept(single(LOG_START_MS, 1), 0, LOG_START_MS)
+  fold.accept(flatOf(single(LOG_START_MS, 1)), 0, LOG_START_MS)
   fold.distrust(9, LOG_START_MS + 1_000)
-  fold.accept(single(LOG_START_MS + 2_000, 2), 9, LOG_START_MS + 2_000)
+  fold.accept(flatOf(single(LOG_START_MS + 2_000, 2)), 9, LOG_START_MS + 2_000)
   const snapshot = fold.snapshot()
-  assert.deepEqual(snapshot?.rows, [])
+  assert.deepEqual(rowsOf(snapshot), [])
   assert.equal(snapshot?.late.count, 2)
   assert.equal(snapshot?.checkpoint.position, 10)
 })
@@ -222,14 +234,15 @@ test('a record that a replay cannot read leaves its windows to raw, where it may
     position: 3,
     closedToMs: LOG_START_MS - 15_000,
     maxTsMs: LOG_START_MS,
+    cascadedToMs: LOG_START_MS - 15_000,
   })
-  fold.accept(single(LOG_START_MS, 1), 0, LOG_START_MS)
+  fold.accept(flatOf(single(LOG_START_MS, 1)), 0, LOG_START_MS)
   fold.skip(1, LOG_START_MS + 1)
-  fold.accept(single(LOG_START_MS + 11_000, 3), 2, LOG_START_MS + 11_000)
+  fold.accept(flatOf(single(LOG_START_MS + 11_000, 3)), 2, LOG_START_MS + 11_000)
   assert.equal(fold.snapshot(), undefined)
-  fold.accept(single(LOG_START_MS + 2, 4), 3, LOG_START_MS + 12_000)
+  fold.accept(flatOf(single(LOG_START_MS + 2, 4)), 3, LOG_START_MS + 12_000)
   const snapshot = fold.snapshot()
-  assert.deepEqual(snapshot?.rows, [])
+  assert.deepEqual(rowsOf(snapshot), [])
   // Two windows of ten seconds and their minute, the one seen only after the skip included.
   assert.equal(snapshot?.late.count, 3)
 })
@@ -239,7 +252,7 @@ test('series without an open window are forgotten beyond the bound, and announce
   let announced = 0
   for (let n = 0; n < 100; n += 1) {
     const at = LOG_START_MS + n * 100_000
-    fold.accept(single(at, n, at, `d${n % 20}`), n, at)
+    fold.accept(flatOf(single(at, n, at, `d${n % 20}`)), n, at)
     announced += fold.snapshot()?.newSeries.length ?? 0
   }
   assert.ok(announced > 20)

@@ -5,19 +5,21 @@
  * `snapshot` hands over rows, late marks and checkpoint of one moment.
  */
 import type { DeadLetterReason } from '../../schemas/dead-letter.ts'
-import type { Series as Entry, Telemetry } from '../../schemas/telemetry.ts'
-import type { SeriesKind } from '../../schemas/window-update.ts'
+import { TEXT, type TelemetryReader } from '../../schemas/telemetry-reader.ts'
 import { distrustedToMs, type FoldCheckpoint } from './checkpoint.ts'
+import { type FoldSnapshot, LateMarks } from './fold-snapshot.ts'
+import { type NumberedMessage, RawRows } from './raw-rows.ts'
 import {
   type RecordContext,
   recordContext,
   type RefusedSamples,
   refusalOf,
+  repeats,
 } from './record-context.ts'
-import { repeats } from './record-repeats.ts'
-import { type FoldSnapshot, LateMarks, RawRows, type RollupRow } from './rollup-row.ts'
-import { Series } from './series.ts'
-import { type DeviceSeries, SeriesDirectory } from './series-directory.ts'
+import type { RowRange } from './rollup-row.ts'
+import type { Series } from './series.ts'
+import { SeriesDirectory } from './series-directory.ts'
+import { RESOLUTIONS_MS, windowStartMs } from './tumbling-windows.ts'
 import { WindowShelf } from './window-shelf.ts'
 import { versionOf } from './window-version.ts'
 
@@ -29,6 +31,8 @@ export type FoldOptions = Readonly<{
   acceptedAgeMs: number
   /** Series kept in memory while they have no open window. */
   idleSeriesMax: number
+  /** By which rules this fold folds: FOLD_EPOCH, where no test mixes releases. */
+  foldEpoch: number
 }>
 
 /** Totals since the fold was made. */
@@ -64,11 +68,17 @@ export class PartitionFold {
   #maxTsMs: number
   #lastAppendMs = 0
   #snapshotPosition: number
+  #cascadedToMs: number
 
+  /** The series of the record's entries; used again for the next record. */
+  readonly #series: Series[] = []
   #newSeries: Series[] = []
+  #messages: NumberedMessage[] = []
   #raw: RawRows
   #late = new LateMarks()
   #oldestLateAppendMs = Infinity
+
+  readonly #isIdle = (series: Series): boolean => this.#shelf.isIdle(series)
 
   constructor(options: FoldOptions, restored: FoldCheckpoint) {
     this.#options = options
@@ -80,6 +90,7 @@ export class PartitionFold {
     this.#closedToMs = restored.closedToMs
     this.#restoredClosedToMs = restored.closedToMs
     this.#maxTsMs = restored.maxTsMs
+    this.#cascadedToMs = restored.cascadedToMs
   }
 
   /** P: records before it were folded by us, or were durable when we started. */
@@ -105,9 +116,13 @@ export class PartitionFold {
   }
 
   /** Folds one record. Answers the samples that must be dead-lettered before P may be committed. */
-  accept(record: Telemetry, offset: number, appendMs: number): RefusedSamples | undefined {
-    const context = recordContext(record, { offset, appendMs, replay: offset < this.#position })
-    this.#acceptSeries(record, context)
+  accept(record: TelemetryReader, offset: number, appendMs: number): RefusedSamples | undefined {
+    const series = this.#series
+    if (record.entryCount > 0) this.#directory.resolve(record, series)
+    const replay = offset < this.#position
+    const context = recordContext(record, series, { offset, appendMs, replay })
+    this.#takeSamples(record, context)
+    if (record.seq >= 0 && !replay) this.#noteMessage(record, context)
     this.#pass(context)
     return context.refused
   }
@@ -137,34 +152,41 @@ export class PartitionFold {
 
   #leaveToRaw(largestAppendMs: number): void {
     this.#closedToMs = Math.max(this.#closedToMs, distrustedToMs(largestAppendMs))
-    for (const window of this.#shelf.removeAll()) {
-      this.#late.add(window.series, this.#shelf.indexOf(window.resolutionMs), window.startMs)
-    }
+    this.#cascadedToMs = 0
+    this.#shelf.removeAll((series, r, startMs) => this.#late.add(series, r, startMs))
     this.#oldestLateAppendMs = Math.min(this.#oldestLateAppendMs, largestAppendMs)
   }
 
-  /** Undefined unless P moved since the last snapshot, or since the checkpoint we started from. */
-  snapshot(): FoldSnapshot | undefined {
+  /**
+   * Undefined unless P moved since the last snapshot, or since the checkpoint we started from.
+   * Rows of open windows are only for readers: who is far behind leaves them out.
+   */
+  snapshot(withOpen = true): FoldSnapshot | undefined {
     if (this.#position === this.#snapshotPosition || this.#position === 0) return undefined
     this.#snapshotPosition = this.#position
-    const version = versionOf(this.#position - 1)
+    const version = this.#versionOf(this.#position - 1)
     const snapshot = {
       partition: this.#options.partition,
       newSeries: this.#newSeries,
+      messages: this.#messages,
       raw: this.#raw,
-      rows: this.#shelf.takeUnflushed(version),
+      rollups: this.#shelf.takeUnflushed(version, withOpen),
       late: this.#late,
       oldestLateAppendMs: this.#oldestLateAppendMs,
       correctionVersion: version,
       correctedAtMs: this.#lastAppendMs,
+      cascadedToMs: this.#cascadedToMs,
       checkpoint: {
         resumeOffset: Math.min(this.#position, this.#shelf.firstOffset),
         position: this.#position,
         closedToMs: this.#closedToMs,
         maxTsMs: this.#maxTsMs,
+        cascadedToMs: this.#closedToMs,
       },
     }
+    this.#cascadedToMs = this.#closedToMs
     this.#newSeries = []
+    this.#messages = []
     this.#raw = new RawRows(this.#options.partition)
     this.#late = new LateMarks()
     this.#oldestLateAppendMs = Infinity
@@ -175,52 +197,50 @@ export class PartitionFold {
    * The newest state of windows that closed since the last call, ahead of any flush, and on demand
    * of open ones that changed.
    */
-  takeUnpublished(withOpen: boolean): RollupRow[] {
+  takeUnpublished(withOpen: boolean): RowRange[] {
     if (this.#position === 0) return []
-    return this.#shelf.takeUnpublished(versionOf(this.#position - 1), withOpen)
+    return this.#shelf.takeUnpublished(this.#versionOf(this.#position - 1), withOpen)
   }
 
-  #acceptSeries(record: Telemetry, context: RecordContext): void {
-    const { numbers, booleans, strings } = record
-    if (numbers.length + booleans.length + strings.length === 0) return
-    const device = this.#directory.device(record.tenant, record.device)
-    for (const entry of numbers) {
-      const series = this.#seriesOf(record, device, 'number', entry.metric)
-      for (let k = 0; k < entry.v.length; k += 1) {
-        this.#take(context, series, timeOf(entry, k), entry.v[k] ?? NaN)
-      }
-    }
-    for (const entry of booleans) {
-      const series = this.#seriesOf(record, device, 'boolean', entry.metric)
-      for (let k = 0; k < entry.v.length; k += 1) {
-        this.#take(context, series, timeOf(entry, k), entry.v[k] === true ? 1 : 0)
-      }
-    }
-    for (const entry of strings) {
-      const series = this.#seriesOf(record, device, 'text', entry.metric)
-      for (let k = 0; k < entry.v.length; k += 1) {
-        this.#take(context, series, timeOf(entry, k), 0, entry.v[k] ?? '')
-      }
-    }
+  #versionOf(offset: number): number {
+    return versionOf(offset, this.#options.foldEpoch)
   }
 
-  #seriesOf(record: Telemetry, device: DeviceSeries, kind: SeriesKind, metric: string): Series {
-    const known = device[kind].get(metric)
-    if (known !== undefined) return known
-    const series = new Series(record.tenant, record.device, metric, kind)
-    this.#directory.add(device, series)
-    return series
+  #takeSamples(record: TelemetryReader, context: RecordContext): void {
+    const { entryCount, sampleEnd, kinds, tsMs, values, texts } = record
+    let k = 0
+    for (let entry = 0; entry < entryCount; entry += 1) {
+      const series = this.#series[entry]
+      const isText = kinds[entry] === TEXT
+      for (const end = sampleEnd[entry] ?? 0; k < end; k += 1) {
+        const refusal = refusalOf(
+          context,
+          tsMs[k] ?? NaN,
+          values[k] ?? NaN,
+          this.#options.acceptedAgeMs,
+        )
+        if (refusal !== undefined) this.#refuse(context, k, refusal)
+        else if (series !== undefined) {
+          this.#take(
+            context,
+            series,
+            tsMs[k] ?? NaN,
+            values[k] ?? NaN,
+            isText ? texts[k] : undefined,
+          )
+        }
+      }
+    }
   }
 
   // oxlint-disable-next-line max-params -- once per sample: an options object would be garbage
-  #take(context: RecordContext, series: Series, tsMs: number, value: number, text = ''): void {
-    const index = context.sampleIndex
-    context.sampleIndex += 1
-    const refusal = refusalOf(context, tsMs, value, this.#options.acceptedAgeMs)
-    if (refusal !== undefined) {
-      this.#refuse(context, index, refusal)
-      return
-    }
+  #take(
+    context: RecordContext,
+    series: Series,
+    tsMs: number,
+    value: number,
+    text: string | undefined,
+  ): void {
     if (context.seen !== undefined && repeats(context.seen, series, tsMs)) {
       if (!context.replay) this.counts.duplicateSamples += 1
       return
@@ -238,35 +258,45 @@ export class PartitionFold {
     context.refused.indexes.push(index)
   }
 
+  #noteMessage(record: TelemetryReader, { offset }: RecordContext): void {
+    const { tenant, device, seq, recvTs } = record
+    const { partition } = this.#options
+    this.#messages.push({ tenant, device, seq, recvTs, partition, offset })
+  }
+
   // oxlint-disable-next-line max-params -- once per sample
   #queueRaw(
     context: RecordContext,
     series: Series,
     tsMs: number,
     value: number,
-    text: string,
+    text: string | undefined,
   ): void {
     if (!series.announced) {
       series.announced = true
       this.#newSeries.push(series)
     }
     const raw = this.#raw
-    raw.series.push(series)
-    raw.tsMs.push(tsMs)
-    raw.values.push(value)
-    raw.texts.push(text)
-    raw.flags.push(context.flags)
-    raw.offsets.push(context.offset)
+    if (text !== undefined) raw.texts.set(raw.count, text)
+    if (context.shiftMs !== 0) raw.shiftsMs.set(raw.count, context.shiftMs)
+    raw.add(series, tsMs, value, context.offset, context.flags)
     this.counts.samples += 1
   }
 
   // oxlint-disable-next-line max-params -- once per sample
-  #place(context: RecordContext, series: Series, tsMs: number, value: number, text: string): void {
+  #place(
+    context: RecordContext,
+    series: Series,
+    tsMs: number,
+    value: number,
+    text: string | undefined,
+  ): void {
     let late = false
     let repeated = false
-    for (let r = 0; r < this.#shelf.resolutionCount; r += 1) {
-      const startMs = this.#shelf.startMs(r, tsMs)
-      const endMs = this.#shelf.endMs(r, startMs)
+    for (let r = 0; r < RESOLUTIONS_MS.length; r += 1) {
+      const sizeMs = RESOLUTIONS_MS[r] ?? NaN
+      const startMs = windowStartMs(tsMs, sizeMs)
+      const endMs = startMs + sizeMs
       if (endMs <= this.#closedToMs) {
         // Final, and corrected, before the commit that we started from.
         if (context.replay && endMs <= this.#restoredClosedToMs) continue
@@ -274,9 +304,9 @@ export class PartitionFold {
         late = true
         continue
       }
-      const window = this.#shelf.windowAt(series, r, startMs, context.offset)
-      if (!window.insert(tsMs, value, text)) repeated = true
-      else if (!context.replay) this.#shelf.changed(window)
+      const slot = this.#shelf.windowAt(series, r, startMs, context.offset)
+      if (!this.#shelf.insert(slot, tsMs, value, text)) repeated = true
+      else if (!context.replay) this.#shelf.changed(slot)
     }
     if (context.replay) return
     if (repeated) this.counts.duplicateSamples += 1
@@ -296,9 +326,7 @@ export class PartitionFold {
     this.#lastAppendMs = context.appendMs
     this.#maxTsMs = Math.max(this.#maxTsMs, Math.min(context.newestTsMs, context.clampMs))
     this.#closedToMs = Math.max(this.#closedToMs, this.#maxTsMs - this.#options.latenessMs)
-    this.#shelf.close(this.#closedToMs, versionOf(context.offset))
-    this.#directory.trim()
+    this.#shelf.close(this.#closedToMs, this.#versionOf(context.offset))
+    this.#directory.trim(this.#isIdle)
   }
 }
-
-const timeOf = (entry: Entry<unknown>, k: number): number => entry.t0 + (entry.dt[k] ?? NaN)

@@ -1,8 +1,8 @@
 /** What the samples of one record are judged by, all of it known before the first of them. */
 import type { DeadLetterReason } from '../../schemas/dead-letter.ts'
-import { clampMs, type Telemetry, timeRefusal } from '../../schemas/telemetry.ts'
-import { hasRepeats } from './record-repeats.ts'
-import { FLAG_UNSTAMPED } from './rollup-row.ts'
+import { clampMs, timeRefusal } from '../../schemas/telemetry.ts'
+import type { TelemetryReader } from '../../schemas/telemetry-reader.ts'
+import { FLAG_RESTAMPED, FLAG_UNSTAMPED } from './raw-rows.ts'
 import type { Series } from './series.ts'
 
 /** Samples of a record that are not stored; its other samples are. */
@@ -14,15 +14,17 @@ export type RecordContext = {
   clampMs: number
   replay: boolean
   flags: number
+  shiftMs: number
   /** Times by series, for records in which a (series, time) may repeat. */
   seen: Map<Series, Set<number>> | undefined
-  sampleIndex: number
   newestTsMs: number
   refused: RefusedSamples | undefined
 }
 
+/** `series` are those of the record's entries. */
 export function recordContext(
-  record: Telemetry,
+  record: TelemetryReader,
+  series: readonly Series[],
   { offset, appendMs, replay }: Pick<RecordContext, 'offset' | 'appendMs' | 'replay'>,
 ): RecordContext {
   const clamp = clampMs(record.recvTs, appendMs)
@@ -31,10 +33,10 @@ export function recordContext(
     appendMs,
     clampMs: clamp,
     replay,
-    flags: record.stamped ? 0 : FLAG_UNSTAMPED,
-    seen: hasRepeats(record) ? new Map() : undefined,
-    sampleIndex: 0,
-    newestTsMs: record.tenant === '' && record.device === '' ? clamp : 0,
+    flags: (record.stamped ? 0 : FLAG_UNSTAMPED) | (record.shiftMs === 0 ? 0 : FLAG_RESTAMPED),
+    shiftMs: record.shiftMs,
+    seen: mayRepeat(record, series) ? new Map() : undefined,
+    newestTsMs: record.isTick ? clamp : 0,
     refused: undefined,
   }
 }
@@ -49,4 +51,44 @@ export function refusalOf(
   if (!Number.isFinite(value)) return 'value_not_finite'
   if (!Number.isSafeInteger(tsMs)) return 'time_invalid'
   return timeRefusal(tsMs, context, acceptedAgeMs)
+}
+
+/**
+ * Whether a record may hold one (series, time) twice. Of such repeats only the first may be
+ * stored: both raw rows would carry the same offset, and the table could keep either of them.
+ * False only when every series occurs once and runs forward in time, which is the usual record.
+ */
+function mayRepeat(record: TelemetryReader, series: readonly Series[]): boolean {
+  const { entryCount, sampleEnd, tsMs } = record
+  let from = 0
+  for (let entry = 0; entry < entryCount; entry += 1) {
+    const to = sampleEnd[entry] ?? 0
+    for (let k = from + 1; k < to; k += 1) {
+      if (!((tsMs[k] ?? 0) > (tsMs[k - 1] ?? 0))) return true
+    }
+    from = to
+  }
+  return entryCount > 1 && seriesRepeat(series, entryCount)
+}
+
+const FEW = 8
+
+function seriesRepeat(series: readonly Series[], count: number): boolean {
+  if (count > FEW) return new Set(series.slice(0, count)).size < count
+  for (let i = 1; i < count; i += 1) {
+    for (let j = 0; j < i; j += 1) if (series[i] === series[j]) return true
+  }
+  return false
+}
+
+/** Notes the time of a sample; true when the record already had one of that series and time. */
+export function repeats(seen: Map<Series, Set<number>>, series: Series, tsMs: number): boolean {
+  const times = seen.get(series)
+  if (times === undefined) {
+    seen.set(series, new Set([tsMs]))
+    return false
+  }
+  if (times.has(tsMs)) return true
+  times.add(tsMs)
+  return false
 }

@@ -1,19 +1,35 @@
 /**
- * The series of a partition, interned, so that the hot path compares references and hashes a name
- * once. Idle ones beyond a bound are forgotten.
+ * The series of a partition, found by the bytes of a record: the device by tenant and name, then
+ * the metric where it stood in the device's last record, or among the device's others. When too
+ * many are remembered, those without an open window are forgotten: they only cost another row in
+ * the series table.
  */
+import { BOOLEAN, NUMBER, type TelemetryReader } from '../../schemas/telemetry-reader.ts'
 import type { SeriesKind } from '../../schemas/window-update.ts'
-import type { Series } from './series.ts'
+import { ByteIndex } from './byte-index.ts'
+import { Series } from './series.ts'
 
-/** The series of one device, by kind and metric. */
-export type DeviceSeries = Record<SeriesKind, Map<string, Series>>
+type Device = {
+  readonly tenant: string
+  readonly name: string
+  readonly series: Series[]
+  /** Of each series: its metric among all metrics, and its kind, in one number. */
+  readonly labels: number[]
+}
 
-/** Interns series. Forgets idle ones beyond its bound: they only cost another series row. */
+const KINDS = 3
+const kindOf = (code: number): SeriesKind =>
+  code === NUMBER ? 'number' : code === BOOLEAN ? 'boolean' : 'text'
+
 export class SeriesDirectory {
-  readonly #tenants = new Map<string, Map<string, DeviceSeries>>()
   readonly #seriesMax: number
   #sweepAbove: number
+  #index = new ByteIndex()
+  #metrics = new ByteIndex()
+  #devices: Device[] = []
   #size = 0
+  #freeNumbers: number[] = []
+  #numberEnd = 0
 
   constructor(seriesMax: number) {
     this.#seriesMax = seriesMax
@@ -24,42 +40,90 @@ export class SeriesDirectory {
     return this.#size
   }
 
-  device(tenant: string, device: string): DeviceSeries {
-    let devices = this.#tenants.get(tenant)
-    if (devices === undefined) {
-      devices = new Map()
-      this.#tenants.set(tenant, devices)
-    }
-    const known = devices.get(device)
-    if (known !== undefined) return known
-    const fresh = { number: new Map(), boolean: new Map(), text: new Map() }
-    devices.set(device, fresh)
-    return fresh
+  /** Series numbers are below this. */
+  get numberEnd(): number {
+    return this.#numberEnd
   }
 
-  add(device: DeviceSeries, series: Series): void {
-    device[series.kind].set(series.metric, series)
-    this.#size += 1
+  /** Writes the series of each entry of the record to `into`. */
+  resolve(record: TelemetryReader, into: Series[]): void {
+    const device = this.#deviceOf(record)
+    for (let entry = 0; entry < record.entryCount; entry += 1) {
+      into[entry] = this.#seriesOf(device, record, entry)
+    }
   }
 
   /** Called between records. A sweep leaves what is open, and the next waits for twice that. */
-  trim(): void {
+  trim(isIdle: (series: Series) => boolean): void {
     if (this.#size <= this.#sweepAbove) return
-    for (const [tenant, devices] of this.#tenants) {
-      for (const [id, device] of devices) if (this.#isEmptyAfterSweep(device)) devices.delete(id)
-      if (devices.size === 0) this.#tenants.delete(tenant)
+    const [devices, index] = [this.#devices, this.#index]
+    this.#devices = []
+    this.#index = new ByteIndex()
+    this.#size = 0
+    for (const [number, device] of devices.entries()) {
+      const kept = withoutIdle(device, isIdle, this.#freeNumbers)
+      if (kept.series.length === 0) continue
+      const key = index.keyOf(number)
+      this.#devices[this.#index.add(key, 0, key.length)] = kept
+      this.#size += kept.series.length
     }
     this.#sweepAbove = Math.max(this.#seriesMax, this.#size * 2)
   }
 
-  #isEmptyAfterSweep(device: DeviceSeries): boolean {
-    for (const byMetric of Object.values(device)) {
-      for (const [metric, series] of byMetric) {
-        if (!series.idle) continue
-        byMetric.delete(metric)
-        this.#size -= 1
-      }
-    }
-    return Object.values(device).every((byMetric) => byMetric.size === 0)
+  #deviceOf(record: TelemetryReader): Device {
+    const { bytes, identityFrom, identityTo } = record
+    const known = this.#devices[this.#index.find(bytes, identityFrom, identityTo)]
+    if (known !== undefined) return known
+    const { tenant, device: name } = record
+    const device = { tenant, name, series: [], labels: [] }
+    this.#devices[this.#index.add(bytes, identityFrom, identityTo)] = device
+    return device
   }
+
+  #seriesOf(device: Device, record: TelemetryReader, entry: number): Series {
+    const label = this.#labelOf(record, entry)
+    // A device names its metrics in the same order, time after time.
+    if (device.labels[entry] === label) {
+      const guess = device.series[entry]
+      if (guess !== undefined) return guess
+    }
+    const known = device.series[device.labels.indexOf(label)]
+    return known ?? this.#add(device, label, record, entry)
+  }
+
+  #labelOf(record: TelemetryReader, entry: number): number {
+    const [from, to] = [record.metricFrom[entry] ?? 0, record.metricTo[entry] ?? 0]
+    const found = this.#metrics.find(record.bytes, from, to)
+    const metric = found >= 0 ? found : this.#metrics.add(record.bytes, from, to)
+    return metric * KINDS + (record.kinds[entry] ?? 0)
+  }
+
+  #add(device: Device, label: number, record: TelemetryReader, entry: number): Series {
+    const number = this.#freeNumbers.pop() ?? this.#numberEnd
+    if (number === this.#numberEnd) this.#numberEnd += 1
+    const kind = kindOf(record.kinds[entry] ?? 0)
+    // Names that are only known as bytes so far become strings here, once.
+    const series = new Series(device.tenant, device.name, record.metricOf(entry), kind, number)
+    device.series.push(series)
+    device.labels.push(label)
+    this.#size += 1
+    return series
+  }
+}
+
+function withoutIdle(
+  device: Device,
+  isIdle: (series: Series) => boolean,
+  freeNumbers: number[],
+): Device {
+  const kept: Device = { ...device, series: [], labels: [] }
+  for (const [at, series] of device.series.entries()) {
+    if (isIdle(series)) {
+      freeNumbers.push(series.number)
+      continue
+    }
+    kept.series.push(series)
+    kept.labels.push(device.labels[at] ?? -1)
+  }
+  return kept
 }

@@ -1,26 +1,43 @@
 /**
- * The open windows of a partition, shelved by resolution and start, and the rows that wait to be
- * flushed or published. All windows of one start close together, and each start's first window
- * has its lowest offset, because windows are opened in offset order.
+ * The open windows by series and by start, and the rows that wait to be flushed or published. All
+ * windows of one start close together, and each start's first window has its lowest offset,
+ * because windows are opened in offset order.
  */
-import type { RollupRow } from './rollup-row.ts'
-import { OpenWindow, type Series } from './series.ts'
-import { RESOLUTIONS_MS, windowStartMs } from './tumbling-windows.ts'
+import { NUMBERS_PER_WINDOW } from './fold-numbers.ts'
+import { indexOf, NONE, OpenWindows, UNFLUSHED, UNPUBLISHED } from './open-windows.ts'
+import { RollupRows, type RowRange } from './rollup-row.ts'
+import { baseOf } from './sample-pool.ts'
+import type { Series } from './series.ts'
+import { SketchBuilder } from './sketch-builder.ts'
+import { RESOLUTIONS_MS } from './tumbling-windows.ts'
 
 /** Closed windows kept for live readers while nothing can be published. The tables have them all. */
 const UNPUBLISHED_ROWS_MAX = 50_000
+/** A window gets about as many samples as the one before it, and at first nobody knows. */
+const SAMPLES_EXPECTED = 4
+
+type Shelf = { newest: number; firstOffset: number }
+/** What is said of the rows of one moment. */
+type Moment = Readonly<{ version: number; final: boolean }>
 
 export class WindowShelf {
   readonly resolutionCount = RESOLUTIONS_MS.length
   readonly #partition: number
-  readonly #byStart = RESOLUTIONS_MS.map(() => new Map<number, OpenWindow[]>())
+  readonly #windows = new OpenWindows()
+  readonly #sketch = new SketchBuilder()
+  readonly #shelves = RESOLUTIONS_MS.map(() => new Map<number, Shelf>())
+  /** The newest open window of each series, a stretch for each resolution. */
+  readonly #newest = RESOLUTIONS_MS.map(() => new Int32Array(0))
   /** The earliest end of an open window: nothing closes before it. */
   #earliestEndMs = Infinity
   #openCount = 0
-  #closed: RollupRow[] = []
-  #unflushed: OpenWindow[] = []
-  #closedUnpublished: RollupRow[] = []
-  #unpublished: OpenWindow[] = []
+  #rows = freshRows()
+  /** Rows of `#rows` that live readers were told of, or need not be. */
+  #published = RESOLUTIONS_MS.map(() => 0)
+  #unpublishedRanges: RowRange[] = []
+  #unpublishedRows = 0
+  #unflushed: number[] = []
+  #unpublished: number[] = []
 
   constructor(partition: number) {
     this.#partition = partition
@@ -30,153 +47,283 @@ export class WindowShelf {
     return this.#openCount
   }
 
+  /** Rows that the next flush holds already. */
   get closedCount(): number {
-    return this.#closed.length
+    return this.#rows.reduce((sum, rows) => sum + rows.count, 0)
+  }
+
+  get sampleBytes(): number {
+    return this.#windows.pool.bytes
   }
 
   /** The lowest offset that an open window needs; Infinity when none is open. */
   get firstOffset(): number {
     let lowest = Infinity
-    for (const starts of this.#byStart) {
-      for (const windows of starts.values()) {
-        lowest = Math.min(lowest, windows[0]?.firstOffset ?? Infinity)
-      }
+    for (const shelves of this.#shelves) {
+      for (const { firstOffset } of shelves.values()) lowest = Math.min(lowest, firstOffset)
     }
     return lowest
   }
 
-  indexOf(resolutionMs: number): number {
-    return RESOLUTIONS_MS.findIndex((size) => size === resolutionMs)
-  }
-
-  startMs(resolution: number, tsMs: number): number {
-    return windowStartMs(tsMs, RESOLUTIONS_MS[resolution] ?? NaN)
-  }
-
-  endMs(resolution: number, startMs: number): number {
-    return startMs + (RESOLUTIONS_MS[resolution] ?? NaN)
+  isIdle(series: Series): boolean {
+    return this.#newest.every((newest) => (newest[series.number] ?? NONE) === NONE)
   }
 
   /** The open window of this series and start; opens it if need be. */
-  windowAt(series: Series, resolution: number, startMs: number, offset: number): OpenWindow {
-    const open = series.open[resolution] ?? []
-    let at = open.length
-    while (at > 0 && (open[at - 1]?.startMs ?? -Infinity) > startMs) at -= 1
-    const candidate = open[at - 1]
-    if (candidate !== undefined && candidate.startMs === startMs) return candidate
-    const size = RESOLUTIONS_MS[resolution] ?? NaN
-    const window = new OpenWindow(series, size, startMs, offset)
-    if (at === open.length) open.push(window)
-    else open.splice(at, 0, window)
-    this.#shelve(resolution, window)
-    return window
+  // oxlint-disable-next-line max-params -- once per sample and resolution
+  windowAt(series: Series, resolution: number, startMs: number, offset: number): number {
+    const slot = this.#newest[resolution]?.[series.number] ?? NONE
+    if (slot !== NONE) {
+      const block = this.#windows.blockOf(slot)
+      if (block.startMs[indexOf(slot)] === startMs) return slot
+    }
+    return (
+      this.#olderAt(series, resolution, startMs) ?? this.#open(series, resolution, startMs, offset)
+    )
+  }
+
+  /** False when a sample of this time is there already; that one stays. */
+  insert(slot: number, tsMs: number, value: number, text: string | undefined): boolean {
+    const dt = tsMs - (this.#windows.blockOf(slot).startMs[indexOf(slot)] ?? 0)
+    if (text !== undefined) return this.#windows.insertText(slot, dt, text)
+    return this.#windows.insert(slot, dt, value)
   }
 
   /** Notes that a window's content is ahead of the tables and of live readers. */
-  changed(window: OpenWindow): void {
-    if (!window.unflushed) {
-      window.unflushed = true
-      this.#unflushed.push(window)
-    }
-    if (!window.unpublished) {
-      window.unpublished = true
-      this.#unpublished.push(window)
-    }
+  changed(slot: number): void {
+    const { flags } = this.#windows.blockOf(slot)
+    const i = indexOf(slot)
+    const before = flags[i] ?? 0
+    if (before === (UNFLUSHED | UNPUBLISHED)) return
+    if ((before & UNFLUSHED) === 0) this.#unflushed.push(slot)
+    if ((before & UNPUBLISHED) === 0) this.#unpublished.push(slot)
+    flags[i] = UNFLUSHED | UNPUBLISHED
   }
 
   /** Closes every window that ends at or before C; their rows are final at this version. */
   close(closedToMs: number, version: number): void {
     if (closedToMs < this.#earliestEndMs) return
     this.#earliestEndMs = Infinity
-    for (const [resolution, starts] of this.#byStart.entries()) {
-      for (const [startMs, windows] of starts) {
-        const endMs = this.endMs(resolution, startMs)
+    for (const [resolution, shelves] of this.#shelves.entries()) {
+      for (const [startMs, shelf] of shelves) {
+        const endMs = startMs + (RESOLUTIONS_MS[resolution] ?? NaN)
         if (endMs > closedToMs) {
           this.#earliestEndMs = Math.min(this.#earliestEndMs, endMs)
           continue
         }
-        starts.delete(startMs)
-        for (const window of windows) this.#closeOne(window, resolution, version)
+        shelves.delete(startMs)
+        this.#closeShelf(shelf, resolution, version)
       }
     }
   }
 
-  /** Forgets every open window, for a caller that will have them recomputed. */
-  removeAll(): OpenWindow[] {
-    const all = this.#byStart.flatMap((starts) => [...starts.values()].flat())
-    for (const window of all) this.#detach(window, this.indexOf(window.resolutionMs))
-    for (const starts of this.#byStart) starts.clear()
+  /** Forgets every open window; tells which they were, for a caller that has them recomputed. */
+  removeAll(visit: (series: Series, resolution: number, startMs: number) => void): void {
+    for (const [resolution, shelves] of this.#shelves.entries()) {
+      for (const [startMs, shelf] of shelves) {
+        this.#forEachOf(shelf, (slot, series) => {
+          visit(series, resolution, startMs)
+          this.#remove(slot, series, resolution)
+        })
+      }
+      shelves.clear()
+    }
     this.#earliestEndMs = Infinity
-    return all
   }
 
-  /** Rows of the windows closed since the last call, and of open ones that changed. */
-  takeUnflushed(version: number): RollupRow[] {
-    const rows = this.#closed
-    for (const window of this.#unflushed) {
-      if (window.unflushed) rows.push(this.#row(window, version, false))
-      window.unflushed = false
-    }
-    this.#closed = []
-    this.#unflushed = []
+  /** Rows of the windows closed since the last call and, if wished, of open ones that changed. */
+  takeUnflushed(version: number, withOpen: boolean): readonly RollupRows[] {
+    this.#keepForReaders()
+    const rows = this.#rows
+    this.#rows = freshRows()
+    this.#published = RESOLUTIONS_MS.map(() => 0)
+    this.#unflushed = this.#takeChanged(this.#unflushed, UNFLUSHED, { rows, version, withOpen })
     return rows
   }
 
   /** The same for live readers, who are told on a beat of their own. */
-  takeUnpublished(version: number, withOpen: boolean): RollupRow[] {
-    const rows = this.#closedUnpublished
-    this.#closedUnpublished = []
-    if (!withOpen) {
-      // What closed meanwhile must not be kept in memory by the list.
-      this.#unpublished = this.#unpublished.filter((window) => window.unpublished)
-      return rows
-    }
-    for (const window of this.#unpublished) {
-      if (window.unpublished) rows.push(this.#row(window, version, false))
-      window.unpublished = false
-    }
-    this.#unpublished = []
-    return rows
-  }
-
-  #shelve(resolution: number, window: OpenWindow): void {
-    const starts = this.#byStart[resolution]
-    const shelf = starts?.get(window.startMs)
-    if (shelf === undefined) starts?.set(window.startMs, [window])
-    else shelf.push(window)
-    const endMs = this.endMs(resolution, window.startMs)
-    this.#earliestEndMs = Math.min(this.#earliestEndMs, endMs)
-    this.#openCount += 1
-  }
-
-  #closeOne(window: OpenWindow, resolution: number, version: number): void {
-    this.#detach(window, resolution)
-    const row = this.#row(window, version, true)
-    this.#closed.push(row)
-    if (this.#closedUnpublished.length < UNPUBLISHED_ROWS_MAX) this.#closedUnpublished.push(row)
-  }
-
-  #detach(window: OpenWindow, resolution: number): void {
-    window.unflushed = false
-    window.unpublished = false
-    this.#openCount -= 1
-    const open = window.series.open[resolution]
-    const at = open?.indexOf(window) ?? -1
-    if (at >= 0) open?.splice(at, 1)
-  }
-
-  /** A closed window is never written again, so its row needs no copy. */
-  #row(window: OpenWindow, version: number, final: boolean): RollupRow {
-    const aggregate = window.aggregate()
-    return {
-      series: window.series,
-      partition: this.#partition,
-      resolutionMs: window.resolutionMs,
-      startMs: window.startMs,
-      aggregate: final ? aggregate : aggregate.copy(),
-      final,
-      correctedAtMs: 0,
+  takeUnpublished(version: number, withOpen: boolean): RowRange[] {
+    this.#keepForReaders()
+    const ranges = this.#unpublishedRanges
+    this.#unpublishedRanges = []
+    this.#unpublishedRows = 0
+    const rows = freshRows()
+    this.#unpublished = this.#takeChanged(this.#unpublished, UNPUBLISHED, {
+      rows,
       version,
+      withOpen,
+    })
+    for (const each of rows)
+      if (each.count > 0) ranges.push({ rows: each, from: 0, to: each.count })
+    return ranges
+  }
+
+  /** Writes the rows of changed windows; answers those that are still to be written. */
+  #takeChanged(
+    slots: readonly number[],
+    flag: number,
+    to: Readonly<{ rows: readonly RollupRows[]; version: number; withOpen: boolean }>,
+  ): number[] {
+    const changed: number[] = []
+    for (const slot of slots) {
+      const { flags } = this.#windows.blockOf(slot)
+      const i = indexOf(slot)
+      // What closed meanwhile has its row, and its slot may hold another window.
+      if (((flags[i] ?? 0) & flag) === 0) continue
+      flags[i] = (flags[i] ?? 0) & ~flag
+      changed.push(slot)
     }
+    if (to.withOpen) {
+      const moment = { version: to.version, final: false }
+      for (const slot of changed) this.#addRow(slot, to.rows, moment)
+      return []
+    }
+    for (const slot of changed) {
+      const { flags } = this.#windows.blockOf(slot)
+      flags[indexOf(slot)] = (flags[indexOf(slot)] ?? 0) | flag
+    }
+    return changed
+  }
+
+  /** Closed rows that no reader was told of stay known, up to a bound, when a flush takes them. */
+  #keepForReaders(): void {
+    for (const [resolution, rows] of this.#rows.entries()) {
+      const from = this.#published[resolution] ?? 0
+      this.#published[resolution] = rows.count
+      if (rows.count === from) continue
+      if (this.#unpublishedRows + rows.count - from > UNPUBLISHED_ROWS_MAX) continue
+      this.#unpublishedRanges.push({ rows, from, to: rows.count })
+      this.#unpublishedRows += rows.count - from
+    }
+  }
+
+  #olderAt(series: Series, resolution: number, startMs: number): number | undefined {
+    let slot = this.#newest[resolution]?.[series.number] ?? NONE
+    while (slot !== NONE) {
+      const block = this.#windows.blockOf(slot)
+      const found = block.startMs[indexOf(slot)] ?? NaN
+      if (found === startMs) return slot
+      if (found < startMs) return undefined
+      slot = block.older[indexOf(slot)] ?? NONE
+    }
+    return undefined
+  }
+
+  // oxlint-disable-next-line max-params -- once per window
+  #open(series: Series, resolution: number, startMs: number, offset: number): number {
+    const newest = this.#newestOf(resolution, series.number)
+    const before = newest[series.number] ?? NONE
+    const expected = before === NONE ? SAMPLES_EXPECTED : this.#countOf(before)
+    const slot = this.#windows.open(series, resolution, startMs, offset, expected)
+    this.#linkToSeries(slot, newest, series, startMs)
+    const shelves = this.#shelves[resolution]
+    const shelf = shelves?.get(startMs)
+    if (shelf === undefined) {
+      shelves?.set(startMs, { newest: slot, firstOffset: offset })
+      const endMs = startMs + (RESOLUTIONS_MS[resolution] ?? NaN)
+      this.#earliestEndMs = Math.min(this.#earliestEndMs, endMs)
+    } else {
+      this.#windows.blockOf(slot).neighbour[indexOf(slot)] = shelf.newest
+      shelf.newest = slot
+    }
+    this.#openCount += 1
+    return slot
+  }
+
+  #newestOf(resolution: number, number: number): Int32Array {
+    const newest = this.#newest[resolution] ?? new Int32Array(0)
+    if (number < newest.length) return newest
+    const longer = new Int32Array(Math.max(number + 1, newest.length * 2)).fill(NONE)
+    longer.set(newest)
+    this.#newest[resolution] = longer
+    return longer
+  }
+
+  /** Windows of a series hang together from the newest to the oldest. */
+  // oxlint-disable-next-line max-params -- once per window
+  #linkToSeries(slot: number, newest: Int32Array, series: Series, startMs: number): void {
+    let above = NONE
+    let below = newest[series.number] ?? NONE
+    while (below !== NONE) {
+      const block = this.#windows.blockOf(below)
+      if ((block.startMs[indexOf(below)] ?? NaN) < startMs) break
+      above = below
+      below = block.older[indexOf(below)] ?? NONE
+    }
+    this.#windows.blockOf(slot).older[indexOf(slot)] = below
+    if (above === NONE) newest[series.number] = slot
+    else this.#windows.blockOf(above).older[indexOf(above)] = slot
+  }
+
+  #countOf(slot: number): number {
+    return this.#windows.blockOf(slot).count[indexOf(slot)] ?? 0
+  }
+
+  #closeShelf(shelf: Shelf, resolution: number, version: number): void {
+    this.#forEachOf(shelf, (slot, series) => {
+      this.#addRow(slot, this.#rows, { version, final: true })
+      this.#remove(slot, series, resolution)
+    })
+  }
+
+  #forEachOf(shelf: Shelf, visit: (slot: number, series: Series) => void): void {
+    for (let slot = shelf.newest; slot !== NONE;) {
+      const block = this.#windows.blockOf(slot)
+      const next = block.neighbour[indexOf(slot)] ?? NONE
+      const series = block.series[indexOf(slot)]
+      if (series !== undefined) visit(slot, series)
+      slot = next
+    }
+  }
+
+  #remove(slot: number, series: Series, resolution: number): void {
+    this.#openCount -= 1
+    const older = this.#windows.blockOf(slot).older[indexOf(slot)] ?? NONE
+    const newest = this.#newestOf(resolution, series.number)
+    let above = newest[series.number] ?? NONE
+    if (above === slot) newest[series.number] = older
+    else {
+      for (;;) {
+        const block = this.#windows.blockOf(above)
+        const next = block.older[indexOf(above)] ?? NONE
+        if (next === slot) {
+          block.older[indexOf(above)] = older
+          break
+        }
+        above = next
+      }
+    }
+    this.#windows.close(slot)
+  }
+
+  #addRow(slot: number, into: readonly RollupRows[], { version, final }: Moment): void {
+    const windows = this.#windows
+    windows.fold(slot)
+    const [block, i] = [windows.blockOf(slot), indexOf(slot)]
+    const series = block.series[i]
+    const rows = into[block.resolution[i] ?? 0]
+    if (series === undefined || rows === undefined) return
+    const [count, samples] = [block.count[i] ?? 0, block.samples[i] ?? 0]
+    const [startMs, base] = [block.startMs[i] ?? 0, baseOf(samples)]
+    const { dts, words } = windows.pool.segmentOf(samples)
+    const texts = series.kind === 'text' ? windows.textsOf(slot) : undefined
+    this.#sketch.clear()
+    if (series.kind !== 'text') this.#sketch.addAll(words, base, base + count)
+    this.#sketch.sort()
+    rows.addFolded(
+      { series, partition: this.#partition, startMs, final, correctedAtMs: 0, version },
+      {
+        numbers: block.numbers,
+        at: i * NUMBERS_PER_WINDOW,
+        count,
+        firstTsMs: startMs + (dts[base] ?? 0),
+        lastTsMs: startMs + (dts[base + count - 1] ?? 0),
+        firstText: texts?.first ?? '',
+        lastText: texts?.last ?? '',
+      },
+      this.#sketch,
+    )
   }
 }
+
+const freshRows = (): RollupRows[] => RESOLUTIONS_MS.map((size) => new RollupRows(size))

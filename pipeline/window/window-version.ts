@@ -6,15 +6,17 @@
  *   inv = 2^63 - (topicEpoch << 48 | offset): of raw rows with one key the earliest delivery wins
  *
  * telemetry.v1 has topic epoch 0, so a version is a safe integer until offsets pass 2^45. The fold
- * epoch is in the low bits: on top, rows of an older release that got a partition back would lose
- * to rows with fewer samples.
+ * epoch says by which rules the row was folded, and is in the low bits: on top, rows of an older
+ * release that got a partition back would lose to rows with fewer samples.
  */
-const FOLD_EPOCH = 1
+
+/** Raised whenever the fold gives another row for the same samples. */
+export const FOLD_EPOCH = 2
 const FOLD_EPOCHS = 256
 const OFFSET_END = 2 ** 45
 
 /** Version of a row that holds every sample up to and including this offset. */
-export function versionOf(offset: number, foldEpoch: number = FOLD_EPOCH): number {
+export function versionOf(offset: number, foldEpoch: number): number {
   if (!(offset >= 0 && offset < OFFSET_END)) throw new RangeError(`offset out of range: ${offset}`)
   return offset * FOLD_EPOCHS + foldEpoch
 }

@@ -1,0 +1,176 @@
+/**
+ * Hours and days: merged from their minutes and hours as the tables hold them, never from memory,
+ * because only the tables know what other owners of the partition have written. Written when they
+ * have ended, and again when one of their children was corrected; an open one is never written.
+ */
+import { emptyWindowState, mergeInto, type WindowState } from '../schemas/window-merge.ts'
+import { bundled } from './late-recompute.ts'
+import type { Cascade, RollupSink, RowFold, SeriesCells } from './sinks/rollup-sink.ts'
+import type { FoldSnapshot } from './window/fold-snapshot.ts'
+import { type RollupRow, RollupRows } from './window/rollup-row.ts'
+import type { SeriesRef } from './window/series.ts'
+import { CASCADES, RESOLUTIONS_MS, windowStartMs } from './window/tumbling-windows.ts'
+
+/** Rows held while others are being read. */
+const ROWS_MAX = 20_000
+/** The children of hours; what is corrected there is corrected in hours and days. */
+const MINUTE_INDEX = RESOLUTIONS_MS.indexOf(CASCADES[0].childMs)
+
+/** Resolves with the number of rows written. The minutes of the snapshots must be durable. */
+export async function writeCascades(
+  snapshots: readonly FoldSnapshot[],
+  sink: RollupSink,
+): Promise<number> {
+  let written = 0
+  for (const cascade of CASCADES) {
+    for (const range of endedRanges(snapshots, cascade.parentMs)) {
+      written += await writeEnded(range, cascade, sink)
+    }
+    for (const snapshot of snapshots) written += await writeCorrected(snapshot, cascade, sink)
+  }
+  return written
+}
+
+type Range = Readonly<{ fromMs: number; toMs: number; snapshots: FoldSnapshot[] }>
+
+/** Starts of the parents that ended in (C of the last commit, C]; partitions that agree together. */
+function endedRanges(snapshots: readonly FoldSnapshot[], parentMs: number): Iterable<Range> {
+  const ranges = new Map<string, Range>()
+  for (const snapshot of snapshots) {
+    const { fromMs, toMs } = endedRange(snapshot, parentMs)
+    if (fromMs >= toMs) continue
+    const key = `${fromMs} ${toMs}`
+    const range = ranges.get(key) ?? { fromMs, toMs, snapshots: [] }
+    ranges.set(key, range)
+    range.snapshots.push(snapshot)
+  }
+  return ranges.values()
+}
+
+const endedRange = ({ cascadedToMs, checkpoint }: FoldSnapshot, parentMs: number) => ({
+  fromMs: windowStartMs(cascadedToMs, parentMs),
+  toMs: windowStartMs(checkpoint.closedToMs, parentMs),
+})
+
+async function writeEnded(range: Range, cascade: Cascade, sink: RollupSink): Promise<number> {
+  const { fromMs, toMs, snapshots } = range
+  const partitions = snapshots.map(({ partition }) => partition)
+  let written = 0
+  for (const startMs of await sink.parentStarts({ ...cascade, partitions, fromMs, toMs })) {
+    const begin = (): ParentFold => new ParentFold({ snapshots, cascade, sink, corrected: false })
+    const fold = await sink.readRollups({ ...cascade, partitions, startMs }, begin)
+    written += await fold.finish()
+  }
+  return written
+}
+
+async function writeCorrected(
+  snapshot: FoldSnapshot,
+  cascade: Cascade,
+  sink: RollupSink,
+): Promise<number> {
+  let written = 0
+  for (const cells of bundled(correctedParents(snapshot, cascade.parentMs))) {
+    const snapshots = [snapshot]
+    const begin = (): ParentFold => new ParentFold({ snapshots, cascade, sink, corrected: true })
+    const fold = await sink.readRollups({ ...cascade, cells }, begin)
+    written += await fold.finish()
+  }
+  return written
+}
+
+/** Parents that had ended by the last commit, and hold a minute that was corrected now. */
+function* correctedParents(
+  snapshot: FoldSnapshot,
+  parentMs: number,
+): Generator<SeriesCells<SeriesRef>> {
+  const { fromMs } = endedRange(snapshot, parentMs)
+  for (const [series, starts] of snapshot.late.bySeries) {
+    const parents = new Set<number>()
+    for (const startMs of starts[MINUTE_INDEX] ?? []) {
+      const parent = windowStartMs(startMs, parentMs)
+      if (parent < fromMs) parents.add(parent)
+    }
+    if (parents.size > 0) yield { series, cellStartsMs: [...parents].sort((a, b) => a - b) }
+  }
+}
+
+type ParentOptions = Readonly<{
+  snapshots: readonly FoldSnapshot[]
+  cascade: Cascade
+  sink: RollupSink
+  corrected: boolean
+}>
+
+/** Merges children, which come in the order of their series and starts, into their parents. */
+class ParentFold implements RowFold {
+  readonly #options: ParentOptions
+  readonly #byPartition: ReadonlyMap<number, FoldSnapshot>
+  #rows: RollupRows<SeriesRef>
+  #written = 0
+  #series: SeriesRef | undefined
+  #startMs = 0
+  #partition = 0
+  #state: WindowState = emptyWindowState()
+
+  constructor(options: ParentOptions) {
+    this.#options = options
+    this.#byPartition = new Map(options.snapshots.map((each) => [each.partition, each]))
+    this.#rows = new RollupRows(options.cascade.parentMs)
+  }
+
+  add({ series, partition, startMs, aggregate }: RollupRow<SeriesRef>): void {
+    const parentStartMs = windowStartMs(startMs, this.#options.cascade.parentMs)
+    if (!this.#continues(series, parentStartMs)) {
+      this.#close()
+      this.#series = series
+      this.#startMs = parentStartMs
+      this.#partition = partition
+      this.#state = emptyWindowState()
+    }
+    mergeInto(this.#state, aggregate)
+  }
+
+  async relieve(): Promise<void> {
+    if (this.#rows.count < ROWS_MAX) return
+    await this.#write()
+  }
+
+  async finish(): Promise<number> {
+    this.#close()
+    await this.#write()
+    return this.#written
+  }
+
+  async #write(): Promise<void> {
+    const rows = this.#rows
+    if (rows.count === 0) return
+    this.#rows = new RollupRows(this.#options.cascade.parentMs)
+    await this.#options.sink.insertRollups([rows])
+    this.#written += rows.count
+  }
+
+  #continues({ tenant, id }: SeriesRef, startMs: number): boolean {
+    const open = this.#series
+    if (open === undefined || this.#startMs !== startMs) return false
+    return open.id.high === id.high && open.id.low === id.low && open.tenant === tenant
+  }
+
+  #close(): void {
+    const series = this.#series
+    const { snapshots, corrected } = this.#options
+    // A series asked for by name has children that an earlier layout of the topic may have written.
+    const snapshot = this.#byPartition.get(this.#partition) ?? snapshots[0]
+    if (series === undefined || snapshot === undefined) return
+    this.#series = undefined
+    const head = {
+      series,
+      partition: snapshot.partition,
+      startMs: this.#startMs,
+      final: true,
+      correctedAtMs: corrected ? snapshot.correctedAtMs : 0,
+      version: snapshot.correctionVersion,
+    }
+    this.#rows.addMerged(head, this.#state)
+  }
+}

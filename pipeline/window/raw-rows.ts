@@ -1,0 +1,58 @@
+/** Rows of the raw table: one for each sample that came, from one partition. */
+import { widened } from './columns.ts'
+import type { Series } from './series.ts'
+
+/** Bits of a raw row's flags. */
+export const FLAG_UNSTAMPED = 1
+/** The edge shifted the device's times. */
+export const FLAG_RESTAMPED = 2
+
+const FIRST_ROWS = 256
+
+/** A column each: a flush holds tens of thousands of them. */
+export class RawRows {
+  readonly partition: number
+  count = 0
+  readonly series: Series[] = []
+  tsMs = new Float64Array(FIRST_ROWS)
+  values = new Float64Array(FIRST_ROWS)
+  offsets = new Float64Array(FIRST_ROWS)
+  flags = new Uint8Array(FIRST_ROWS)
+  /** By row, for the few that have one. */
+  readonly texts = new Map<number, string>()
+  readonly shiftsMs = new Map<number, number>()
+
+  constructor(partition: number) {
+    this.partition = partition
+  }
+
+  // oxlint-disable-next-line max-params -- once per sample: an options object would be garbage
+  add(series: Series, tsMs: number, value: number, offset: number, flags: number): void {
+    const row = this.count
+    if (row === this.tsMs.length) this.#grow()
+    this.series.push(series)
+    this.tsMs[row] = tsMs
+    this.values[row] = value
+    this.offsets[row] = offset
+    this.flags[row] = flags
+    this.count = row + 1
+  }
+
+  #grow(): void {
+    const rows = this.count + 1
+    this.tsMs = widened(this.tsMs, rows)
+    this.values = widened(this.values, rows)
+    this.offsets = widened(this.offsets, rows)
+    this.flags = widened(this.flags, rows)
+  }
+}
+
+/** A message that its device numbered: the witness of those that are missing. */
+export type NumberedMessage = Readonly<{
+  tenant: string
+  device: string
+  seq: number
+  recvTs: number
+  partition: number
+  offset: number
+}>
