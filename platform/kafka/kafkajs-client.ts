@@ -95,6 +95,5 @@ export async function before(deadlineMs: number, work: Promise<unknown>): Promis
   const timeout = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, deadlineMs)
   })
-  await Promise.race([work, timeout])
-  clearTimeout(timer)
+  await Promise.race([work, timeout]).finally(() => clearTimeout(timer))
 }

@@ -372,8 +372,11 @@ export class KafkaConsumer implements LogConsumer {
     state.resting = true
     this.#applyPause(state)
     const often = state.badFetches <= BAD_FETCHES_MAX
-    const again = pauseFor(often ? RETRY_MS : BAD_FETCH_RETRY_MS)
-    void again.then(() => state.epoch === epoch && this.#readFrom(state, position))
+    const again = setTimeout(
+      () => state.epoch === epoch && this.#readFrom(state, position),
+      often ? RETRY_MS : BAD_FETCH_RETRY_MS,
+    )
+    again.unref()
   }
 
   #fetchGap(): Promise<void> {

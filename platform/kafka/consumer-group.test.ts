@@ -1,0 +1,208 @@
+/** What members of a group keep, and how soon others have what a dead one had. */
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { testStack } from '../../test/stack.ts'
+import { systemClock } from '../clock.ts'
+import { Failure } from '../failure.ts'
+import type { ChildSpec } from '../lifecycle/child-spec.ts'
+import { Supervisor } from '../lifecycle/supervisor.ts'
+import type { Logger } from '../observe/logger.ts'
+import { Metrics } from '../observe/metrics.ts'
+import { CONNECT_RETRIES, createKafkaClient } from './kafkajs-client.ts'
+import { createKafkaLog } from './kafkajs-log.ts'
+import { executeMembershipWill, membershipWill } from './leave-group.ts'
+import type { Assignment, Log, LogAdmin, LogConsumer, LogConsumerHandler } from './log.ts'
+
+const PARTITIONS = 8
+const DRAIN_MS = 5_000
+/** What Kafka waits for a member that says nothing (kafkajs-consumer.ts). */
+const SESSION_TIMEOUT_MS = 10_000
+const logger: Logger = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  with: () => logger,
+}
+const metrics = new Metrics({ role: 'test', processMetrics: false })
+
+let brokers: readonly string[] = []
+let topic = ''
+let log: Log
+let admin: LogAdmin
+
+before(async () => {
+  const stack = await testStack()
+  brokers = stack.kafka.brokers
+  topic = `${stack.namespace}group`
+  log = createKafkaLog({ brokers, clientId: 'test', logger, metrics, clock: systemClock })
+  admin = log.admin()
+  const shape = { name: topic, partitions: PARTITIONS, replicationFactor: 1, config: {} }
+  await admin.ensureTopics([shape])
+})
+after(() => admin.close())
+
+/** A member that keeps count of what it has. */
+class Member implements LogConsumerHandler {
+  readonly held = new Set<number>()
+  /** Partitions that it was given without having them. */
+  gained = 0
+  readonly #consumer: LogConsumer
+  #waiting: { until: () => boolean; resolve: () => void }[] = []
+
+  constructor(group: string, name: string) {
+    this.#consumer = log.consumer({ name, group, topics: [topic], handler: this })
+  }
+
+  assigned = async ({ partition, committed }: Assignment): Promise<number> => {
+    if (!this.held.has(partition)) this.gained += 1
+    this.held.add(partition)
+    this.#look()
+    return committed?.offset ?? 0
+  }
+
+  revoked = (_topic: string, partition: number): void => {
+    this.held.delete(partition)
+    this.#look()
+  }
+
+  batch = async (): Promise<void> => {}
+
+  start(): Promise<void> {
+    return this.#consumer.start()
+  }
+
+  leave(): Promise<void> {
+    return this.#consumer.drain(DRAIN_MS)
+  }
+
+  holds(count: number): Promise<void> {
+    const until = (): boolean => this.held.size === count
+    return new Promise((resolve) => {
+      this.#waiting.push({ until, resolve })
+      this.#look()
+    })
+  }
+
+  #look(): void {
+    for (const { until, resolve } of this.#waiting) if (until()) resolve()
+    this.#waiting = this.#waiting.filter(({ until }) => !until())
+  }
+}
+
+async function joined(group: string, name: string): Promise<Member> {
+  const member = new Member(group, name)
+  await member.start()
+  return member
+}
+
+test('a member that joins takes its share, one that leaves gives its own, and nothing else moves', async () => {
+  const group = `${topic}-sticky`
+  const first = await joined(group, 'first')
+  await first.holds(8)
+  const second = await joined(group, 'second')
+  await Promise.all([first.holds(4), second.holds(4)])
+  const before = [new Set(first.held), new Set(second.held)]
+  const third = await joined(group, 'third')
+  await Promise.all([first.holds(3), second.holds(3), third.holds(2)])
+  await third.leave()
+  await Promise.all([first.holds(4), second.holds(4)])
+  assert.deepEqual([first.gained, second.gained, third.gained], [9, 5, 2])
+  for (const [at, member] of [first, second].entries()) {
+    const kept = [...(before[at] ?? [])].filter((partition) => member.held.has(partition))
+    assert(kept.length >= 3, `${kept.length} of 4 stayed`)
+  }
+  await first.leave()
+  await second.holds(8)
+  await second.leave()
+})
+
+function memberProcess(group: string, restart: ChildSpec['restart']): ChildSpec {
+  const program = join(import.meta.dirname, 'testing', 'group-member.program.js')
+  return {
+    id: 'member',
+    command: process.execPath,
+    args: [program, brokers.join(','), group, topic],
+    restart,
+    shutdownSignal: 'SIGTERM',
+    shutdownMs: DRAIN_MS,
+    readiness: { kind: 'ipc' },
+    readyMs: 30_000,
+  }
+}
+
+/** Supervised as in `weir up`; `killed` ends it with -9. */
+async function supervised(group: string, restart: ChildSpec['restart']) {
+  let ready = 0
+  const waiting: (() => void)[] = []
+  const supervisor = new Supervisor({
+    children: [memberProcess(group, restart)],
+    clock: systemClock,
+    executeWill: executeMembershipWill,
+    onEvent: ({ kind }) => {
+      if (kind !== 'ready') return
+      ready += 1
+      for (const resolve of waiting.splice(0)) resolve()
+    },
+  })
+  await supervisor.start()
+  return {
+    stop: () => supervisor.drain(DRAIN_MS),
+    kill: () => process.kill(supervisor.status()[0]?.pid ?? 0, 'SIGKILL'),
+    readyAgain: () =>
+      ready > 1 ? Promise.resolve() : new Promise<void>((done) => waiting.push(done)),
+  }
+}
+
+test('survivors have the partitions of a killed process long before its session is over', async (t) => {
+  const group = `${topic}-failover`
+  const survivor = await joined(group, 'survivor')
+  await survivor.holds(8)
+  const other = await supervised(group, 'temporary')
+  await survivor.holds(4)
+  const startedMs = systemClock.monotonicMs()
+  other.kill()
+  await survivor.holds(8)
+  const tookMs = systemClock.monotonicMs() - startedMs
+  t.diagnostic(`taken over ${Math.round(tookMs)} ms after kill -9`)
+  assert(tookMs < SESSION_TIMEOUT_MS / 2, `${tookMs} ms`)
+  await Promise.all([other.stop(), survivor.leave()])
+})
+
+test('a killed process that is alone has its partitions again as soon as it is back', async (t) => {
+  const alone = await supervised(`${topic}-alone`, 'permanent')
+  const startedMs = systemClock.monotonicMs()
+  alone.kill()
+  await alone.readyAgain()
+  const tookMs = systemClock.monotonicMs() - startedMs
+  t.diagnostic(`has its partitions again ${Math.round(tookMs)} ms after kill -9`)
+  assert(tookMs < SESSION_TIMEOUT_MS / 2, `${tookMs} ms`)
+  await alone.stop()
+})
+
+test('a member of an older version, which knows no stickiness, shares the partitions', async () => {
+  const group = `${topic}-mixed`
+  const upgraded = await joined(group, 'upgraded')
+  await upgraded.holds(8)
+  const kafka = createKafkaClient({ brokers, clientId: 'older', logger }, CONNECT_RETRIES.few)
+  const older = kafka.consumer({ groupId: group })
+  await older.connect()
+  await older.subscribe({ topics: [topic], fromBeginning: true })
+  await older.run({ eachBatch: async () => {} })
+  await upgraded.holds(4)
+  await older.disconnect()
+  await upgraded.holds(8)
+  await upgraded.leave()
+})
+
+test('a will for a member that is gone already is done; one that nobody hears is not', async () => {
+  const gone = { brokers, group: `${topic}-none`, memberId: 'nobody' }
+  await executeMembershipWill(membershipWill(gone))
+  const nowhere = membershipWill({ ...gone, brokers: ['127.0.0.1:1'] })
+  await assert.rejects(
+    executeMembershipWill(nowhere),
+    (error) => error instanceof Failure && error.code === 'unavailable',
+  )
+  await executeMembershipWill({ kind: 'somebody else’s', details: {} })
+})
