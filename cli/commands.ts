@@ -41,6 +41,12 @@ export const COMMANDS: readonly Command[] = [
       (await import('../pipeline/dead-letters/main.ts')).dlqCommand.run(argv, env),
   },
   {
+    name: 'reprocess',
+    summary: 'Recompute windows from raw samples.',
+    run: async (argv, env) =>
+      (await import('../pipeline/reprocess/main.ts')).reprocessCommand.run(argv, env),
+  },
+  {
     name: 'loadtest',
     summary: 'Play a fleet of devices and reconcile what was acknowledged with what is stored.',
     run: async (argv, env) => (await import('../loadtest/main.ts')).loadtestCommand.run(argv, env),

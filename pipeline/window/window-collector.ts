@@ -2,6 +2,7 @@
 import { widened } from './columns.ts'
 import { foldNumbers, NUMBERS_PER_WINDOW } from './fold-numbers.ts'
 import type { RollupRows, RowHead } from './rollup-row.ts'
+import type { SeriesRef } from './series.ts'
 import type { SketchBuilder } from './sketch-builder.ts'
 
 export class WindowCollector {
@@ -35,7 +36,11 @@ export class WindowCollector {
   }
 
   /** Adds the row of what was collected. */
-  writeTo(rows: RollupRows, head: Omit<RowHead, 'startMs'>, sketch: SketchBuilder): void {
+  writeTo<S extends SeriesRef>(
+    rows: RollupRows<S>,
+    head: Omit<RowHead<S>, 'startMs'>,
+    sketch: SketchBuilder,
+  ): void {
     const [dts, values, count, startMs] = [this.#dts, this.#values, this.#count, this.#startMs]
     foldNumbers(this.#numbers, 0, dts, values, 0, 0, count)
     sketch.clear()

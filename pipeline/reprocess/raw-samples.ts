@@ -1,0 +1,94 @@
+/** The raw rows of a stretch of time, for reprocessing: all series of a partition, in order. */
+import type { Clickhouse } from '../../platform/clickhouse/clickhouse.ts'
+import type { NativeColumns } from '../../platform/clickhouse/native-reader.ts'
+import type { SeriesRef } from '../window/series.ts'
+
+/** Nothing chosen: every series. */
+export type SeriesChoice = Readonly<{ tenant: string; device: string }>
+export type Hour = Readonly<{ partition: number; startMs: number }>
+
+const HOUR_MS = 3_600_000
+
+export type RawSampleFold = Readonly<{
+  // One call per stored sample: an object for each would be garbage.
+  add(series: SeriesRef, tsMs: number, value: number, text: string, offset: number): void
+}>
+
+export class RawSamples {
+  readonly #clickhouse: Clickhouse
+  readonly #choice: SeriesChoice
+
+  constructor(clickhouse: Clickhouse, choice: SeriesChoice) {
+    this.#clickhouse = clickhouse
+    this.#choice = choice
+  }
+
+  /** The hours of [fromMs, toMs) that have samples, the oldest first. */
+  async hours(fromMs: number, toMs: number): Promise<readonly Hour[]> {
+    const rows = await this.#clickhouse.select<{ part: number; hour: number }>(
+      `SELECT DISTINCT part, intDiv(toUnixTimestamp(ts), 3600) AS hour FROM samples
+       WHERE ${within(fromMs, toMs)} AND ${this.#chosen()} ORDER BY hour, part`,
+      this.#choice,
+    )
+    return rows.map(({ part, hour }) => ({ partition: part, startMs: hour * HOUR_MS }))
+  }
+
+  /** Series of texts, as `tenant id`. All others hold numbers or booleans. */
+  async textSeries(): Promise<ReadonlySet<string>> {
+    const rows = await this.#clickhouse.select<{ name: string }>(
+      `SELECT DISTINCT concat(tenant, ' ', toString(series)) AS name FROM series
+       WHERE kind = 'text' AND ${this.#chosen()}`,
+      this.#choice,
+    )
+    return new Set(rows.map(({ name }) => name))
+  }
+
+  /** Those chosen, as `tenant id`; undefined: every one. */
+  async chosenSeries(): Promise<ReadonlySet<string> | undefined> {
+    if (this.#choice.tenant === '') return undefined
+    const rows = await this.#clickhouse.select<{ name: string }>(
+      `SELECT DISTINCT concat(tenant, ' ', toString(series)) AS name FROM series
+       WHERE ${this.#chosen()}`,
+      this.#choice,
+    )
+    return new Set(rows.map(({ name }) => name))
+  }
+
+  /** Visits the samples of one hour of one partition, series by series, in the order of time. */
+  async read({ partition, startMs }: Hour, fold: RawSampleFold): Promise<void> {
+    await this.#clickhouse.selectNative(
+      `SELECT tenant, series, ts, value, text, off FROM samples FINAL
+       WHERE part = ${partition} AND ${within(startMs, startMs + HOUR_MS)} AND ${this.#chosen()}
+       ORDER BY tenant, series, ts`,
+      this.#choice,
+      { settings: {}, onBlock: (block) => addSamples(block, fold) },
+    )
+  }
+
+  #chosen(): string {
+    const { tenant, device } = this.#choice
+    if (tenant === '') return '1'
+    if (device === '') return 'tenant = {tenant:String}'
+    return `tenant = {tenant:String} AND series IN
+      (SELECT series FROM series WHERE tenant = {tenant:String} AND device = {device:String})`
+  }
+}
+
+function addSamples(block: NativeColumns, fold: RawSampleFold): void {
+  const tenants = block.lowCardinality('tenant')
+  const ids = block.u64Words('series')
+  const [tsMs, values, texts] = [block.timeMs('ts'), block.f64('value'), block.string('text')]
+  const offsets = block.u64AsNumbers('off')
+  let series: SeriesRef | undefined
+  for (let row = 0; row < block.rows; row += 1) {
+    const tenant = tenants.dictionary[tenants.indexes[row] ?? 0] ?? ''
+    const [low, high] = [ids[2 * row] ?? 0, ids[2 * row + 1] ?? 0]
+    if (series?.id.low !== low || series.id.high !== high || series.tenant !== tenant) {
+      series = { tenant, id: { high, low } }
+    }
+    fold.add(series, tsMs[row] ?? NaN, values[row] ?? NaN, texts[row] ?? '', offsets[row] ?? 0)
+  }
+}
+
+const within = (fromMs: number, toMs: number): string =>
+  `ts >= toDateTime(${fromMs / 1000}, 'UTC') AND ts < toDateTime(${toMs / 1000}, 'UTC')`

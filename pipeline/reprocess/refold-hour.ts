@@ -1,0 +1,136 @@
+/**
+ * Folds one hour of one partition again from its raw samples, by the same functions as the live
+ * windows and the corrections, and writes the rows that come out differently.
+ */
+import type { RollupSink } from '../sinks/rollup-sink.ts'
+import type { RowHead } from '../window/rollup-row.ts'
+import type { SeriesRef } from '../window/series.ts'
+import { seriesIdAsBigint } from '../window/series-id.ts'
+import { SketchBuilder } from '../window/sketch-builder.ts'
+import { CASCADES, RESOLUTIONS_MS, windowStartMs } from '../window/tumbling-windows.ts'
+import { WindowCollector } from '../window/window-collector.ts'
+import { RollupRows } from '../window/rollup-row.ts'
+import type { Hour, RawSampleFold, RawSamples } from './raw-samples.ts'
+import { RewrittenRows, type WindowCounts } from './rewritten-rows.ts'
+import { StoredWindows, windowKey } from './stored-windows.ts'
+
+export const HOUR_MS = CASCADES[0].parentMs
+
+export type RefoldPorts = Readonly<{
+  sink: Pick<RollupSink, 'readRollups' | 'insertRollups'>
+  raw: RawSamples
+  /** Series of texts, and those that are wanted (undefined: all), as `tenant id`. */
+  textSeries: ReadonlySet<string>
+  chosen: ReadonlySet<string> | undefined
+  dryRun: boolean
+}>
+
+export const seriesName = ({ tenant, id }: SeriesRef): string => `${tenant} ${seriesIdAsBigint(id)}`
+
+/** `closedToMs`: windows that end later belong to the pipeline alone. */
+export async function refoldHour(
+  hour: Hour,
+  closedToMs: number,
+  { counts, ports }: Readonly<{ counts: WindowCounts; ports: RefoldPorts }>,
+): Promise<void> {
+  const { sink, raw, chosen, dryRun } = ports
+  const wanted = (series: SeriesRef): boolean => chosen?.has(seriesName(series)) ?? true
+  const sizes = await Promise.all(
+    RESOLUTIONS_MS.map(async (resolutionMs) => {
+      const query = { childMs: resolutionMs, parentMs: HOUR_MS, partitions: [hour.partition] }
+      // Versions first: what is read after them holds at least what they promise.
+      const stored = await sink.readRollups(
+        { ...query, startMs: hour.startMs },
+        () => new StoredWindows(wanted),
+      )
+      const rewritten = new RewrittenRows(sink, { resolutionMs, counts, dryRun })
+      return { resolutionMs, stored, rewritten }
+    }),
+  )
+  const refold = new HourRefold(hour, closedToMs, ports.textSeries, sizes)
+  await raw.read(hour, refold)
+  refold.finish()
+  for (const { stored, rewritten } of sizes) {
+    counts.withoutSamples += stored.unmet
+    await rewritten.write()
+  }
+}
+
+type Size = Readonly<{ resolutionMs: number; stored: StoredWindows; rewritten: RewrittenRows }>
+type Open = {
+  readonly size: Size
+  readonly collector: WindowCollector
+  series: SeriesRef | undefined
+  startMs: number
+  newestOffset: number
+}
+
+class HourRefold implements RawSampleFold {
+  readonly #hour: Hour
+  readonly #closedToMs: number
+  readonly #textSeries: ReadonlySet<string>
+  readonly #sketch = new SketchBuilder()
+  readonly #open: readonly Open[]
+  #series: SeriesRef | undefined
+  #isText = false
+
+  // oxlint-disable-next-line max-params -- each is of another kind
+  constructor(
+    hour: Hour,
+    closedToMs: number,
+    textSeries: ReadonlySet<string>,
+    sizes: readonly Size[],
+  ) {
+    this.#hour = hour
+    this.#closedToMs = closedToMs
+    this.#textSeries = textSeries
+    this.#open = sizes.map((size) => ({
+      ...{ size, collector: new WindowCollector() },
+      ...{ series: undefined, startMs: 0, newestOffset: 0 },
+    }))
+  }
+
+  // oxlint-disable-next-line max-params -- the shape of RawSampleFold
+  add(series: SeriesRef, tsMs: number, value: number, text: string, offset: number): void {
+    if (series !== this.#series) {
+      this.finish()
+      this.#series = series
+      this.#isText = this.#textSeries.has(seriesName(series))
+    }
+    for (const open of this.#open) {
+      const { resolutionMs } = open.size
+      const startMs = windowStartMs(tsMs, resolutionMs)
+      if (open.series === undefined || open.startMs !== startMs) {
+        this.#close(open)
+        if (startMs + resolutionMs > this.#closedToMs) continue
+        open.series = series
+        open.startMs = startMs
+        open.newestOffset = 0
+        open.collector.begin(startMs, this.#isText)
+      }
+      open.collector.add(tsMs, value, text)
+      open.newestOffset = Math.max(open.newestOffset, offset)
+    }
+  }
+
+  finish(): void {
+    for (const open of this.#open) this.#close(open)
+  }
+
+  #close(open: Open): void {
+    const { series, startMs, newestOffset, size } = open
+    open.series = undefined
+    if (series === undefined) return
+    const folded = new RollupRows<SeriesRef>(size.resolutionMs)
+    const head: Omit<RowHead<SeriesRef>, 'startMs'> = {
+      ...{ series, partition: this.#hour.partition, final: true },
+      ...{ correctedAtMs: 0, version: 0 },
+    }
+    open.collector.writeTo(folded, head, this.#sketch)
+    const { aggregate } = folded.at(0)
+    const verdict = size.stored.judge(windowKey(series, startMs), aggregate, newestOffset)
+    if (!size.rewritten.count(verdict)) return
+    const { version, correctedAtMs } = verdict
+    size.rewritten.rows.addMerged({ ...head, startMs, version, correctedAtMs }, aggregate)
+  }
+}
