@@ -263,7 +263,7 @@ function databaseUrl(serverUrl: string, database: string): string {
 }
 
 /** Gives what drops them again. */
-async function createDatabases(stack: TestStack, database: string): Promise<() => Promise<void>> {
+export async function createDatabases(stack: TestStack, database: string): Promise<() => Promise<void>> {
   const onServers = async (sql: string, postgresSql: string): Promise<void> => {
     const clickhouse = new Clickhouse({
       url: stack.clickhouse.url,

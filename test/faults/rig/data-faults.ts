@@ -1,0 +1,330 @@
+/** Faults in what is read: poison, skewed clocks, backlogs, positions and their metadata. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { DeviceAccounts } from '../../../loadtest/device-accounts.ts'
+import { MqttClient } from '../../../loadtest/mqtt-client.ts'
+import { hostAndPort } from '../../../loadtest/stack-file.ts'
+import { systemClock } from '../../../platform/clock.ts'
+import type { Assignment, Checkpoint, LogAdmin } from '../../../platform/kafka/log.ts'
+import { createAvroEncoder } from '../../../schemas/avro-codec.ts'
+import { TELEMETRY_SCHEMA, type Telemetry } from '../../../schemas/telemetry.ts'
+import { DEAD_LETTERS, subjectOf, TELEMETRY } from '../../../schemas/topics.ts'
+import { eventually } from '../../eventually.ts'
+import { readTopic } from '../../read-topic.ts'
+import { logOn, withKafkajsAdmin } from './acknowledged-loss.ts'
+import type { RigSystem } from './rig-system.ts'
+import type { Fault, RoundContext } from './round.ts'
+
+const DAY_MS = 86_400_000
+const POISON_DEVICE = 'poisoner'
+const WATCHED_PARTITIONS = [0, 1, 2, 3]
+const topicOf = (system: RigSystem): string => `${system.namespace}${TELEMETRY.name}`
+const groupOf = (system: RigSystem): string => `${system.namespace}rollup`
+const logOf = (system: RigSystem) => logOn(system.kafka.addresses('READER'), 'faults-data')
+
+function telemetry(values: readonly number[]): Telemetry {
+  const recvTs = systemClock.nowMs()
+  return {
+    tenant: 'test',
+    device: POISON_DEVICE,
+    recvTs,
+    protocol: 'mqtt',
+    stamped: true,
+    numbers: [{ metric: 'poison', t0: recvTs, dt: values.map((_, n) => n), v: [...values] }],
+    booleans: [],
+    strings: [],
+  } as Telemetry
+}
+
+/** The id under which the registry knows a schema for this subject. */
+async function schemaId(system: RigSystem, subject: string, schema: unknown): Promise<number> {
+  const answer = await fetch(`${system.registryUrl}/subjects/${subject}/versions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/vnd.schemaregistry.v1+json' },
+    body: JSON.stringify({ schema: JSON.stringify(schema) }),
+  })
+  if (!answer.ok) throw new Error(`the registry refused a schema: ${await answer.text()}`)
+  return ((await answer.json()) as { id: number }).id
+}
+
+/** Each of them must become a dead letter at its offset, and disturb nobody. */
+async function poison(context: RoundContext): Promise<void> {
+  const { system, random, fault } = context
+  const own = await schemaId(system, subjectOf(topicOf(system)), TELEMETRY_SCHEMA)
+  const strange = await schemaId(system, `${system.namespace}strange`, {
+    type: 'record',
+    name: 'Strange',
+    fields: [{ name: 'a', type: 'string' }],
+  })
+  const encoder = createAvroEncoder<Telemetry>(TELEMETRY_SCHEMA, own)
+  const framed = (id: number, body: Buffer): Buffer => {
+    const head = Buffer.alloc(5)
+    head.writeUInt32BE(id, 1)
+    return Buffer.concat([head, body])
+  }
+  const noise = Buffer.from(Array.from({ length: 200 }, () => random.integer(256)))
+  noise[0] = 0x7b
+  const hundred = Array.from({ length: 100 }, (_, n) => (n === 50 ? Number.NaN : n))
+  const records: readonly (readonly [string, Buffer | null])[] = [
+    ['random bytes', noise],
+    ['bad magic', Buffer.concat([Buffer.from([9]), encoder.encode(telemetry([1])).subarray(1)])],
+    ['truncated', encoder.encode(telemetry([1, 2, 3])).subarray(0, 30)],
+    ['unknown schema id', framed(999_999, Buffer.from('body'))],
+    ['incompatible schema', framed(strange, Buffer.from([2, 97]))],
+    ['NaN and infinities', encoder.encode(telemetry([Number.NaN, Infinity, -Infinity]))],
+    ['one bad sample among a hundred', encoder.encode(telemetry(hundred))],
+    ['no value', null],
+  ]
+  const placed = new Map<string, string>()
+  await withKafkajsAdmin(system.kafka, async () => {})
+  for (const [name, value] of records) {
+    const partition = random.integer(WATCHED_PARTITIONS.length)
+    const at = await appendRaw(system, partition, value)
+    placed.set(`${partition}/${at}`, name)
+  }
+  const refused = await appendRaw(system, 0, Buffer.alloc(20 * 1024 * 1024)).catch(() => undefined)
+  context.note(refused === undefined ? '20 MiB refused by the broker' : '20 MiB taken')
+  await context.acknowledgedMore(100)
+  const missing = await eventually('the dead letters', async () => {
+    const found = await letterPlaces(system)
+    const open = [...placed].filter(([place]) => !found.has(place))
+    return open.length === 0 ? open : undefined
+  }).catch(async () => {
+    const found = await letterPlaces(system)
+    return [...placed].filter(([place]) => !found.has(place))
+  })
+  for (const [place, name] of missing) fault(`${name} at ${place} has no dead letter (I10)`)
+}
+
+/** Gives the offset. */
+async function appendRaw(
+  system: RigSystem,
+  partition: number,
+  value: Buffer | null,
+): Promise<number> {
+  const { requireKafkajs } = await import('../../../platform/kafka/kafkajs-replacements.ts')
+  const { Kafka, logLevel, Partitioners } = requireKafkajs()
+  const kafka = new Kafka({
+    brokers: [...system.kafka.addresses('READER')],
+    clientId: 'faults-poison',
+    logLevel: logLevel.NOTHING,
+    retry: { retries: 3 },
+  })
+  const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner })
+  await producer.connect()
+  try {
+    const key = Buffer.from(`test/${POISON_DEVICE}`)
+    const [answer] = await producer.send({
+      topic: topicOf(system),
+      acks: -1,
+      messages: [{ partition, key, value }],
+    })
+    return Number(answer?.baseOffset ?? -1)
+  } finally {
+    await producer.disconnect()
+  }
+}
+
+async function letterPlaces(system: RigSystem): Promise<ReadonlySet<string>> {
+  const letters = await readTopic(logOf(system), `${system.namespace}${DEAD_LETTERS.name}`)
+  return new Set(
+    letters.map(({ headers }) => {
+      const text = (name: string): string => headers[name]?.toString() ?? ''
+      return `${text('dlq.orig.partition')}/${text('dlq.orig.offset')}`
+    }),
+  )
+}
+
+/** Of a device whose clock stands elsewhere: ahead is a dead letter, back is a correction. */
+async function skewedDevices({ system, prefix, note, fault }: RoundContext): Promise<void> {
+  const before = (await letterPlaces(system)).size
+  const client = await deviceOf(system, `x${prefix}skewed`)
+  const now = systemClock.nowMs()
+  const stamps = [now + DAY_MS, now - DAY_MS, 1, Date.UTC(2100, 0, 1), now + 3_600_000]
+  for (const ts of stamps) {
+    const payload = JSON.stringify({ ts, values: { skewed: 1 } })
+    await client.publish('t', Buffer.from(payload))
+  }
+  await client.end()
+  const ahead = 3
+  const ancient = 1
+  await eventually('the skewed samples are dead letters', async () =>
+    (await letterPlaces(system)).size >= before + ahead + ancient ? true : undefined,
+  ).catch((error: unknown) => fault(String(error)))
+  note(`${(await letterPlaces(system)).size - before} of ${stamps.length} are dead letters`)
+}
+
+async function deviceOf(system: RigSystem, id: string): Promise<MqttClient> {
+  const accounts = new DeviceAccounts({ url: system.apiUrl, key: system.apiKey }, undefined)
+  const { username = '', secret = '' } = (await accounts.ensure([{ id, name: id }])).get(id) ?? {}
+  const place = hostAndPort(system.mqttUrl, 1883)
+  const client = new MqttClient({ ...place, clientId: id, username, password: secret })
+  const outcome = await client.connect()
+  if (outcome.kind !== 'connected') throw new Error(`${id} is not connected: ${outcome.kind}`)
+  return client
+}
+
+/** Three days of one device, as fast as it can, between everybody else's messages. */
+async function backlog({ system, prefix, note, acknowledgedMore }: RoundContext): Promise<void> {
+  const client = await deviceOf(system, `x${prefix}offline`)
+  const messages = 400
+  const perMessage = 50
+  const stepMs = (3 * DAY_MS) / (messages * perMessage)
+  const startMs = Math.floor(systemClock.nowMs() - 3 * DAY_MS)
+  const began = systemClock.monotonicMs()
+  const sent = Array.from({ length: messages }, (_, n) => {
+    const samples = Array.from({ length: perMessage }, (_unused, k) => ({
+      ts: startMs + Math.floor((n * perMessage + k) * stepMs),
+      values: { level: n + k },
+    }))
+    return client.publish('t', Buffer.from(JSON.stringify(samples)))
+  })
+  await Promise.all(sent)
+  const seconds = (systemClock.monotonicMs() - began) / 1000
+  note(`${messages * perMessage} samples of three days in ${seconds.toFixed(1)} s`)
+  await client.end()
+  await acknowledgedMore(100)
+}
+
+type Committed = ReadonlyMap<number, Checkpoint>
+
+/** While no pipeline runs, the group's commits are rewritten as an operator's tool would. */
+const rewrittenCommits =
+  (rewrite: (checkpoint: Checkpoint, context: RoundContext) => Checkpoint) =>
+  async (context: RoundContext): Promise<void> => {
+    const { system, acknowledgedMore } = context
+    await system.pipeline.stop()
+    await commitAll(system, (checkpoint) => rewrite(checkpoint, context))
+    await acknowledgedMore(200)
+    await system.pipeline.start()
+  }
+
+async function withAdmin<T>(system: RigSystem, work: (admin: LogAdmin) => Promise<T>): Promise<T> {
+  const admin = logOf(system).admin()
+  try {
+    return await work(admin)
+  } finally {
+    await admin.close()
+  }
+}
+
+const committedOf = (system: RigSystem): Promise<Committed> =>
+  withAdmin(system, (admin) => admin.committed(groupOf(system), topicOf(system)))
+
+async function commitAll(
+  system: RigSystem,
+  rewrite: (checkpoint: Checkpoint) => Checkpoint,
+): Promise<void> {
+  const assignments: Assignment[] = []
+  const all = { resolve: (): void => {} }
+  const assigned = new Promise<void>((resolve) => (all.resolve = resolve))
+  const consumer = logOf(system).consumer({
+    name: 'operator',
+    group: groupOf(system),
+    topics: [topicOf(system)],
+    handler: {
+      assigned: async (assignment) => {
+        assignments.push(assignment)
+        if (assignments.length === WATCHED_PARTITIONS.length) all.resolve()
+        return assignment.committed?.offset ?? 0
+      },
+      revoked: () => {},
+      batch: () => new Promise(() => {}), // It reads nothing.
+    },
+  })
+  await consumer.start()
+  await assigned
+  for (const assignment of assignments) {
+    if (assignment.committed === undefined) continue
+    await consumer.commit(assignment, rewrite(assignment.committed))
+  }
+  await consumer.drain(500)
+}
+
+const METADATA = [
+  () => 'garbage ☃',
+  (text: string) => text.slice(0, Math.max(1, text.length >> 1)),
+  (text: string) => text.replace(/^v\d+/, 'v9'),
+  () => '',
+] as const
+
+/** The operator goes back: everything since is read again. */
+const regressed = rewrittenCommits(({ offset, metadata }, { random }) => {
+  const back = random.integer(400)
+  return { offset: Math.max(0, offset - back), metadata: random.chance(0.5) ? '' : metadata }
+})
+
+const corrupted = rewrittenCommits(({ offset, metadata }, { random, round }) => {
+  const spoil = METADATA[(round + random.integer(2)) % METADATA.length] ?? METADATA[0]
+  return { offset, metadata: spoil(metadata) }
+})
+
+/** The operator skips what is waiting, is told so loudly, and goes back. */
+async function advanced(context: RoundContext): Promise<void> {
+  const { system, acknowledgedMore, fault } = context
+  await system.pipeline.stop()
+  const before = await committedOf(system)
+  await acknowledgedMore(200)
+  const ends = await withAdmin(system, (admin) => admin.offsetRange(topicOf(system)))
+  let partition = 0
+  const logged = system.logOf(system.pipeline.spec.id).length
+  await commitAll(system, (checkpoint) => {
+    const end = ends.get(partition++)?.end ?? checkpoint.offset
+    return { offset: end, metadata: '' }
+  })
+  await system.pipeline.start()
+  await acknowledgedMore(100)
+  const said = system.logOf(system.pipeline.spec.id).slice(logged)
+  if (!/commit metadata is not readable/.test(said)) fault('skipping records was not told')
+  await system.pipeline.stop()
+  let index = 0
+  await commitAll(system, (checkpoint) => before.get(index++) ?? checkpoint)
+  await system.pipeline.start()
+}
+
+/** The group's offsets expire: all of the log is read again. */
+async function expired({ system, acknowledgedMore }: RoundContext): Promise<void> {
+  await system.pipeline.stop()
+  await withKafkajsAdmin(system.kafka, (admin) => admin.deleteGroups([groupOf(system)]))
+  await acknowledgedMore(100)
+  await system.pipeline.start()
+}
+
+/** Retention was faster than we: what is gone is gone, and said. */
+async function overrun({ system, acknowledgedMore, fault }: RoundContext): Promise<void> {
+  await system.pipeline.stop()
+  await acknowledgedMore(200)
+  await sleep(500)
+  const ends = await withAdmin(system, (admin) => admin.offsetRange(topicOf(system)))
+  await withKafkajsAdmin(system.kafka, async (admin) => {
+    await admin.fetchTopicOffsets(topicOf(system)) // kafkajs deletes only where it knows the leader.
+    await admin.deleteTopicRecords({
+      topic: topicOf(system),
+      partitions: [...ends].map(([partition, { end }]) => ({ partition, offset: String(end) })),
+    })
+  })
+  const logged = system.logOf(system.pipeline.spec.id).length
+  await system.pipeline.start()
+  await acknowledgedMore(100)
+  await eventually('the gap is told', () =>
+    /offsets are missing from the log/.test(system.logOf(system.pipeline.spec.id).slice(logged))
+      ? true
+      : undefined,
+  ).catch(() => fault('records that retention took were skipped in silence'))
+}
+
+export const DATA_FAULTS: readonly Fault[] = [
+  {
+    name: 'out of order, late to 3 days, duplicates',
+    number: '17',
+    on: 'one',
+    play: ({ acknowledgedMore }) => acknowledgedMore(800),
+  },
+  { name: 'backlog of 3 days', number: '18', on: 'one', play: backlog },
+  { name: 'poison records', number: '19', on: 'one', play: poison },
+  { name: 'skewed device clocks', number: '16', on: 'one', play: skewedDevices },
+  { name: 'offsets regress', number: '20', on: 'one', play: regressed },
+  { name: 'offsets advance', number: '20', on: 'one', play: advanced },
+  { name: 'offsets expired', number: '20', on: 'one', play: expired },
+  { name: 'retention overrun', number: '20', on: 'one', play: overrun, lossAllowed: true },
+  { name: 'corrupt commit metadata', number: '26', on: 'one', play: corrupted },
+]
