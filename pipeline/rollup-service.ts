@@ -125,6 +125,14 @@ export class RollupService implements Service {
     await this.#consumer.start()
   }
 
+  notReady(): string | undefined {
+    return this.#consumer.notReady?.()
+  }
+
+  stalled(): string | undefined {
+    return this.#consumer.stalled?.()
+  }
+
   drain(deadlineMs: number): Promise<void> {
     this.#drained ??= this.#drain(deadlineMs)
     return this.#drained
@@ -173,19 +181,26 @@ export class RollupService implements Service {
       offset,
       metadata: metadata.slice(0, 100),
     })
+    // Not ours: somebody set it by hand, and may have set it behind what was not read yet.
+    this.#ports.metrics.add('weir_offset_gap_total', 1, { topic })
     const newestMs = await this.#reading(() => largestAppendMs(this.#ports.admin, topic, partition))
-    return distrustingCheckpoint(offset, newestMs)
+    const end = await this.#endOf(topic, partition)
+    return distrustingCheckpoint(Math.min(offset, end), newestMs)
   }
 
   /** Offsets that were folded and are gone will be given to other records: nothing can be right. */
   async #refuseShortLog(topic: string, partition: number, position: number): Promise<void> {
-    const ranges = await this.#reading(() => this.#ports.admin.offsetRange(topic))
-    const end = ranges.get(partition)?.end ?? 0
+    const end = await this.#endOf(topic, partition)
     if (position <= end) return
     const text = `${topic}/${partition} ends at ${end}, but records up to ${position} were counted: the log has lost its tail`
     const failure = new Failure('internal', text)
     this.#fail(failure)
     throw failure
+  }
+
+  async #endOf(topic: string, partition: number): Promise<number> {
+    const ranges = await this.#reading(() => this.#ports.admin.offsetRange(topic))
+    return ranges.get(partition)?.end ?? 0
   }
 
   /** Questions to the log are asked until it answers. */

@@ -186,7 +186,7 @@ test('a member of an older version, which knows no stickiness, shares the partit
   const upgraded = await joined(group, 'upgraded')
   await upgraded.holds(8)
   const kafka = createKafkaClient({ brokers, clientId: 'older', logger }, CONNECT_RETRIES.few)
-  const older = kafka.consumer({ groupId: group })
+  const older = kafka.consumer({ groupId: group, heartbeatInterval: 500 })
   await older.connect()
   await older.subscribe({ topics: [topic], fromBeginning: true })
   await older.run({ eachBatch: async () => {} })

@@ -266,7 +266,7 @@ export class KafkaConsumer implements LogConsumer {
             const wanted = await handler.assigned({ topic, partition, epoch, committed })
             if (!isCurrent(state)) return
             const range = log.range.get(partition)
-            this.#readFrom(state, this.#withinLog(state, wanted, { range, committed }))
+            this.#readFrom(state, this.#withinLog(state, wanted, range))
           }),
         )
       }),
@@ -296,16 +296,13 @@ export class KafkaConsumer implements LogConsumer {
   #withinLog(
     state: PartitionReading,
     wanted: number,
-    log: Readonly<{
-      range: Readonly<{ earliest: number; end: number }> | undefined
-      committed: Checkpoint | undefined
-    }>,
+    range: Readonly<{ earliest: number; end: number }> | undefined,
   ): number {
-    const { range, committed } = log
     if (range === undefined) return wanted
     if (wanted < range.earliest) {
-      // A group that never committed asks for the beginning, wherever that is by now.
-      if (committed !== undefined) this.#meter.gap(state, wanted, range.earliest)
+      // Also of a group that never committed, or whose commits have expired: it asks for the
+      // beginning, and what is gone from there it will never see.
+      if (this.#settings.group !== undefined) this.#meter.gap(state, wanted, range.earliest)
       return range.earliest
     }
     if (wanted > range.end) {

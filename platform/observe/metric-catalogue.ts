@@ -120,7 +120,7 @@ export const METRICS = {
   weir_live_series: { type: 'gauge', help: 'Series whose newest value is in memory.', labels: [] },
   weir_offset_gap_total: {
     type: 'counter',
-    help: 'Times that wanted offsets were not in the log any more, by topic. Must stay 0.',
+    help: 'Times that wanted offsets were not in the log, or a commit was not ours, by topic. Must stay 0.',
     labels: ['topic'],
   },
   weir_kafka_fetched_bytes_total: {
