@@ -1,6 +1,6 @@
 /**
  * Waits until everything that was acknowledged has been counted: the pipeline's position, which is
- * in the metadata of its commits (`v1;P;…`: every record before P is durable, corrections
+ * in the metadata of its commits (`v2;P;…`: every record before P is durable, corrections
  * included), has passed the end that each partition had after the last acknowledgement.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -45,6 +45,6 @@ export async function waitUntilCounted(quiescence: Quiescence): Promise<number> 
 
 /** P of a checkpoint; -1 when there is none. */
 function position(metadata: string | undefined): number {
-  const match = /^v1;(\d+);/.exec(metadata ?? '')
+  const match = /^v\d;(\d+);/.exec(metadata ?? '')
   return match === null ? -1 : Number(match[1])
 }
