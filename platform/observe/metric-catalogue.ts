@@ -249,6 +249,37 @@ export const METRICS = {
     help: 'Window states published to live readers.',
     labels: [],
   },
+  weir_rollup_audit_mismatch_total: {
+    type: 'counter',
+    help: 'Rollup rows that the auditor found wrong, absent, or without samples. Must stay 0.',
+    labels: [],
+  },
+  weir_audit_windows_total: {
+    type: 'counter',
+    help: 'Rollup rows that the auditor folded again.',
+    labels: [],
+  },
+  weir_audit_samples_total: {
+    type: 'counter',
+    help: 'Samples that the auditor found in the log or the raw table, by what became of them.',
+    labels: ['outcome'],
+  },
+  weir_audit_letters_missing_total: {
+    type: 'counter',
+    help: 'Refused records without a dead letter, as found by the auditor. Must stay 0.',
+    labels: [],
+  },
+  weir_audit_numbers_missing_total: {
+    type: 'counter',
+    help: 'Numbers that devices gave to messages that never came, as found by the auditor.',
+    labels: [],
+  },
+  weir_audit_hours_total: { type: 'counter', help: 'Hours audited.', labels: [] },
+  weir_audit_lag_seconds: {
+    type: 'gauge',
+    help: 'How far the end of the last audited hour is behind the clock.',
+    labels: [],
+  },
 } as const satisfies Record<string, CounterSpec | GaugeSpec | HistogramSpec>
 
 export type MetricName = keyof typeof METRICS
