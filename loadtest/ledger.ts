@@ -1,29 +1,15 @@
 /**
- * The ledger: what was sent and what was acknowledged, written by the sender as it happens to an
- * append-only file, so that it survives the sender too. One JSON value a line:
- *
- *   {"ledger":1,"prefix","seed",…}                      the first line
- *   ["s",message,device,[[ts,{metric:value,…}],…]]      sent; ts is null where the device has no clock
- *   ["a",message]                                       acknowledged
- *   {"end":1,"lastAckAtMs"}                             the last line of a run that ended in order
+ * The ledger of a load test, as schemas/client-ledger.ts spells it: written by the sender as it
+ * happens, so that it survives the sender too, and read back.
  *
  * A resend by MQTT is the same message; a duplicate by the device is another message with the
  * same times. A ledger without a last line is usable: its last broken line is ignored.
  */
 import { type WriteStream, createReadStream, createWriteStream } from 'node:fs'
 import { createInterface } from 'node:readline'
+import { type LedgerHeader, ledgerLineOf, type LedgerSample } from '../schemas/client-ledger.ts'
 
-export type LedgerValue = number | boolean | string
-export type LedgerSample = readonly [
-  ts: number | null,
-  values: Readonly<Record<string, LedgerValue>>,
-]
-export type LedgerHeader = Readonly<{
-  ledger: 1
-  prefix: string
-  seed: string
-  startedAtMs: number
-}>
+export type { LedgerHeader, LedgerSample, LedgerValue } from '../schemas/client-ledger.ts'
 export type LedgerMessage = Readonly<{
   id: number
   device: string
@@ -83,35 +69,23 @@ export class LedgerWriter {
 export async function readLedger(path: string): Promise<Ledger> {
   const sent = new Map<
     number,
-    { id: number; device: string; samples: LedgerSample[]; acked: boolean }
+    { id: number; device: string; samples: readonly LedgerSample[]; acked: boolean }
   >()
   let header: LedgerHeader | undefined
   let lastAckAtMs: number | undefined
   const input = createReadStream(path)
-  for await (const line of createInterface({ input, crlfDelay: Infinity })) {
-    const entry = parsedLine(line)
-    if (entry === undefined) continue
-    if (Array.isArray(entry)) {
-      const [kind, id, device, samples] = entry
-      if (kind === 's') sent.set(id, { id, device, samples, acked: false })
-      const message = kind === 'a' ? sent.get(id) : undefined
+  for await (const text of createInterface({ input, crlfDelay: Infinity })) {
+    const line = ledgerLineOf(text)
+    if (line === undefined) continue
+    if (line.kind === 'sent') {
+      const { id, device, samples } = line
+      sent.set(id, { id, device, samples, acked: false })
+    } else if (line.kind === 'acknowledged') {
+      const message = sent.get(line.id)
       if (message !== undefined) message.acked = true
-    } else if ('ledger' in entry) header = entry
-    else lastAckAtMs = entry.lastAckAtMs
+    } else if (line.kind === 'header') header = line.header
+    else lastAckAtMs = line.lastAckAtMs
   }
   if (header === undefined) throw new Error(`${path} is not a ledger: its first line is missing`)
   return { header, messages: [...sent.values()], lastAckAtMs }
-}
-
-type SentLine = ['s' | 'a', number, string, LedgerSample[]]
-type EndLine = { end: 1; lastAckAtMs: number }
-
-/** Undefined for the half line that a killed sender leaves behind. */
-function parsedLine(line: string): SentLine | LedgerHeader | EndLine | undefined {
-  try {
-    // Only LedgerWriter writes these lines.
-    return JSON.parse(line) as SentLine | LedgerHeader | EndLine
-  } catch {
-    return undefined
-  }
 }

@@ -154,11 +154,14 @@ class AuditRun {
       ]),
     )
     const book = new LetterBook(topic, cut)
-    await this.#read({ topic: letterTopic, name: 'audit-letters', what: 'dead letters', spans }, async (batch, { from, to }) => {
-      batch.forEach((record) => {
-        if (record.offset >= from && record.offset < to) book.add(record)
-      })
-    })
+    await this.#read(
+      { topic: letterTopic, name: 'audit-letters', what: 'dead letters', spans },
+      async (batch, { from, to }) => {
+        batch.forEach((record) => {
+          if (record.offset >= from && record.offset < to) book.add(batch.partition, record)
+        })
+      },
+    )
     for (const { tenant, hourMs, reason, count } of book.edge.values()) {
       if (this.#range.tenant !== undefined && this.#range.tenant !== tenant) continue
       addLetter(this.#books.tally(tenant, hourMs), reason, count)
@@ -311,10 +314,11 @@ class AuditRun {
     const names = await readSeriesNames(this.#ports.clickhouse, [...new Set(ids)])
     return findings.map((finding) => {
       const { series, tenant, text } = finding
-      const name = typeof series === 'string' ? names.get(`${tenant}/${series}`) : undefined
+      if (typeof series !== 'string') return finding
+      const name = names.get(`${tenant}/${series}`)
       if (name === undefined) return finding
       const told = `${name.device} ${name.metric}`
-      return { ...finding, series: name, text: text.replace(`series ${String(series)}`, told) }
+      return { ...finding, series: name, text: text.replace(`series ${series}`, told) }
     })
   }
 

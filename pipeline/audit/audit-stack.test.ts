@@ -2,29 +2,41 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { systemClock } from '../../platform/clock.ts'
+import type { Telemetry } from '../../schemas/telemetry.ts'
+import { DEAD_LETTERS } from '../../schemas/topics.ts'
 import { emptyRecord } from '../testing/fold-log.ts'
 import { type Deployment, deploy } from '../testing/stack-deployment.ts'
+import { seriesIdAsBigint, seriesIdOf } from '../window/series-id.ts'
+import type { AuditResult } from './audit-run.ts'
+import { totalOf } from './audit-report.ts'
 import { auditOf } from './testing/audited-deployment.ts'
 
 const FAST = { flushIntervalMs: '100', tickIntervalMs: '200', liveIntervalMs: '50' }
+const DAY_MS = 86_400_000
+
+const startedMs = systemClock.nowMs()
+/** A minute that is closed long before the test ends, and a day that ended with all its hours. */
+const RECENT_MS = Math.floor(startedMs / 60_000) * 60_000 - 120_000
+const PAST_DAY_MS = Math.floor(startedMs / DAY_MS) * DAY_MS - 2 * DAY_MS
 
 let deployment: Deployment
 let pipeline: Awaited<ReturnType<Deployment['start']>>
-const startedMs = systemClock.nowMs()
 
 before(async () => {
   deployment = await deploy(3, FAST)
   pipeline = await deployment.start()
-  for (let n = 0; n < 200; n += 1) {
-    const nowMs = systemClock.nowMs()
-    const record = emptyRecord(`d${n % 5}`, nowMs)
-    const t0 = nowMs - 60_000 - (n % 7) * 1000
-    record.numbers.push({ metric: 'temperature', t0, dt: [0, 10, 10], v: [n, n / 3, 7] })
-    record.strings.push({ metric: 'state', t0, dt: [0], v: [`s${n}`] })
+  for (let n = 0; n < 120; n += 1) {
+    const record = recordAt(`d${n % 6}`, RECENT_MS + n * 100)
     await deployment.send(record)
     if (n % 10 === 0) await deployment.send(record)
   }
-  await Promise.race([deployment.settled(), pipeline.failure])
+  for (let n = 0; n < 6; n += 1) {
+    await deployment.send(recordAt('past', PAST_DAY_MS + n * 3_000_000))
+    await deployment.send({ ...recordAt('d0', RECENT_MS), tenant: 'other' })
+  }
+  await deployment.send(recordAt('d1', systemClock.nowMs() + DAY_MS))
+  await deployment.sendRaw(0, Buffer.from('acme/d1'), Buffer.from('no frame'))
+  await settled()
 })
 
 after(async () => {
@@ -32,8 +44,179 @@ after(async () => {
   await deployment.close()
 })
 
-test('a sound system has no findings', async () => {
-  const result = await auditOf(deployment, { fromMs: startedMs })
-  console.log(result.tallies, result.findings, result.cut)
+const settled = () => Promise.race([deployment.settled(), pipeline.failure])
+
+/** A number twice at one time, a boolean, a text. */
+function recordAt(device: string, t0: number): Telemetry {
+  const record = emptyRecord(device, systemClock.nowMs())
+  record.numbers.push({ metric: 'temperature', t0, dt: [0, 7, 7], v: [t0 % 97, t0 / 7, 1] })
+  record.booleans.push({ metric: 'on', t0, dt: [0], v: [t0 % 200 === 0] })
+  record.strings.push({ metric: 'state', t0, dt: [0], v: [`s${t0 % 9}`] })
+  return record
+}
+
+const audit = () => auditOf(deployment, { fromMs: startedMs })
+
+test('a sound system has no findings, and its books balance in every tenant', async () => {
+  const result = await audit()
   assert.deepEqual(result.findings, [])
+  const ofTenant = (tenant: string) =>
+    totalOf(result.tallies.filter((tally) => tally.tenant === tenant))
+  const acme = ofTenant('acme')
+  assert.equal(acme.records, 120 + 12 + 6 + 1 + 1)
+  assert.equal(acme.produced, (acme.records - 1) * 5)
+  assert.equal(acme.stored, (120 + 6) * 4)
+  assert.equal(acme.refused, 5)
+  assert.equal(acme.duplicates, acme.produced - acme.stored - acme.refused)
+  assert.deepEqual(Object.fromEntries(acme.deadLetters), { clock_skew: 1, frame_invalid: 1 })
+  assert.ok(acme.windowsChecked > 100)
+  assert.ok(acme.corrected > 0)
+  const other = ofTenant('other')
+  assert.deepEqual([other.records, other.stored, other.missing], [6, 4, 0])
+  assert.equal(result.cut.openRecords, 0)
+})
+
+test('one tenant is audited without the others, in slices of any size', async () => {
+  const whole = await auditOf(deployment, { fromMs: startedMs, tenant: 'other' })
+  const sliced = await auditOf(deployment, {
+    ...{ fromMs: startedMs, tenant: 'other', sliceSamples: 1 },
+  })
+  assert.deepEqual(whole.findings, [])
+  assert.ok(whole.tallies.every(({ tenant }) => tenant === 'other'))
+  assert.deepEqual(sliced.tallies, whole.tallies)
+})
+
+test('records beyond what is committed are left out, and said to be', async () => {
+  await pipeline.stop()
+  const record = recordAt('d0', RECENT_MS + 90_000)
+  await deployment.send(record)
+  const result = await audit()
+  assert.deepEqual(result.findings, [])
+  assert.ok(result.cut.openRecords > 0)
+  pipeline = await deployment.start()
+  await settled()
+  assert.deepEqual((await audit()).findings, [])
+})
+
+const id = (device: string, metric = 'temperature', kind: 'number' | 'text' = 'number'): string =>
+  seriesIdAsBigint(seriesIdOf(device, metric, kind)).toString()
+
+const command = (text: string): Promise<void> =>
+  deployment.clickhouse.command(text, {}, { settings: { mutations_sync: '2' } })
+
+/** Copies a row with some columns replaced. */
+const copy = (table: string, replace: string, where: string): Promise<void> =>
+  command(`INSERT INTO ${table} SELECT * REPLACE (${replace}) FROM ${table} FINAL WHERE ${where}`)
+
+const firstOf = (device: string): string =>
+  `tenant = 'acme' AND series = ${id(device)} ORDER BY ts LIMIT 1`
+const rollupOf = (device: string): string => `tenant = 'acme' AND series = ${id(device)}`
+
+type Harm = Readonly<{
+  name: string
+  /** Each on a device of its own, so that findings can be told apart. */
+  device: string
+  apply: () => Promise<void>
+  /** Kinds of all findings about the device, sorted. */
+  found: readonly string[]
+}>
+
+const HARMS: readonly Harm[] = [
+  {
+    name: 'a raw row is deleted',
+    device: 'd0',
+    apply: () =>
+      command(`ALTER TABLE samples DELETE WHERE tenant = 'acme' AND series = ${id('d0')}
+        AND ts = fromUnixTimestamp64Milli(${RECENT_MS}, 'UTC')`),
+    found: ['sample_missing', 'window_wrong', 'window_wrong'],
+  },
+  {
+    name: 'raw rows are added, beside the others and years away',
+    device: 'd1',
+    apply: async () => {
+      await copy('samples', 'ts + INTERVAL 1 MILLISECOND AS ts', firstOf('d1'))
+      await copy('samples', 'ts - INTERVAL 300 DAY AS ts', firstOf('d1'))
+    },
+    found: ['sample_invented', 'sample_invented', 'window_wrong', 'window_wrong'],
+  },
+  {
+    name: "a raw row's value is changed",
+    device: 'd2',
+    apply: () => copy('samples', 'value + 1 AS value, inv + 1 AS inv', firstOf('d2')),
+    found: ['sample_altered', 'window_wrong', 'window_wrong'],
+  },
+  {
+    name: "a rollup row's count is changed",
+    device: 'd3',
+    apply: () => copy('rollup_10s', 'cnt + 1 AS cnt, ver + 1 AS ver', `${rollupOf('d3')} LIMIT 1`),
+    found: ['window_wrong'],
+  },
+  {
+    name: 'a rollup row is gone, and one is there without samples',
+    device: 'd4',
+    apply: async () => {
+      await copy('rollup_1m', 'w - INTERVAL 5 MINUTE AS w', `${rollupOf('d4')} LIMIT 1`)
+      await command(`ALTER TABLE rollup_10s DELETE WHERE ${rollupOf('d4')}
+        AND w = toDateTime(${RECENT_MS / 1000}, 'UTC')`)
+    },
+    found: ['window_absent', 'window_invented'],
+  },
+  {
+    name: "an hour's sum and a day's count are changed",
+    device: 'past',
+    apply: async () => {
+      const hour = `${rollupOf('past')} ORDER BY w LIMIT 1`
+      await copy('rollup_1h', 'sum + 1 AS sum, ver + 1 AS ver', hour)
+      await copy('rollup_1d', 'cnt + 1 AS cnt, ver + 1 AS ver', rollupOf('past'))
+    },
+    found: ['window_wrong', 'window_wrong'],
+  },
+  {
+    name: 'a device skips a number',
+    device: 'counting',
+    apply: async () => {
+      const row = (seq: number) => `('acme', 'counting', ${seq}, now64(3), 0, ${seq}, ${seq})`
+      const rows = [1, 2, 4, 5].map(row).join(', ')
+      await command(
+        `INSERT INTO message_numbers (tenant, device, seq, ts, part, off, inv) VALUES ${rows}`,
+      )
+    },
+    found: ['number_missing'],
+  },
+]
+
+test('each harm is found, and named', async (t) => {
+  for (const { apply } of HARMS) await apply()
+  const result = await audit()
+  for (const { name, device, found } of HARMS) {
+    await t.test(name, () => assert.deepEqual(kindsOf(result, device), found))
+  }
+  const all = HARMS.flatMap(({ found }) => found)
+  assert.equal(result.findingCount, all.length)
+  const total = totalOf(result.tallies)
+  assert.deepEqual([total.missing, total.invented, total.altered], [1, 2, 1])
+  assert.equal(total.windowsWrong, all.filter((kind) => kind.startsWith('window')).length)
+  assert.deepEqual([total.numbersPresent, total.numbersMissing], [4, 1])
+})
+
+function kindsOf({ findings }: AuditResult, device: string): readonly string[] {
+  return findings
+    .filter(({ text }) => new RegExp(`\\b${device}\\b`).test(text))
+    .map(({ kind }) => kind)
+    .sort()
+}
+
+test('a refused record whose dead letter is gone is found', async () => {
+  const admin = deployment.log.admin()
+  try {
+    const topic = deployment.prefix + DEAD_LETTERS.name
+    const range = await admin.offsetRange(topic)
+    const ends = new Map([...range].map(([partition, { end }]) => [partition, end]))
+    await admin.deleteRecords(topic, ends)
+  } finally {
+    await admin.close()
+  }
+  const { findings } = await audit()
+  const letters = findings.filter(({ kind }) => kind === 'letter_missing')
+  assert.equal(letters.length, 2)
 })

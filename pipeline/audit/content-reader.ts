@@ -7,7 +7,7 @@ import type { TelemetryFrames } from '../../schemas/telemetry-frames.ts'
 import { BOOLEAN, NUMBER, type TelemetryReader } from '../../schemas/telemetry-reader.ts'
 import { seriesIdAsBigint, seriesIdOf } from '../window/series-id.ts'
 import type { AuditBooks, HourTally } from './hour-tally.ts'
-import { type Letter, type LetterBook, tenantOfKey } from './letter-book.ts'
+import { isCut, type Letter, type LetterBook, tells, tenantOfKey } from './letter-book.ts'
 import { hourOf, hourOfOffset, type LogCut } from './log-cut.ts'
 import type { OffsetSpan } from './log-range.ts'
 import { refusedSamples } from './record-content.ts'
@@ -85,8 +85,7 @@ export class ContentReader {
       const series = this.#seriesOf(record, entry, to.tenant, names)
       let notedHourMs = -1
       for (; k < end; k += 1) {
-        const isLettered = letter !== undefined && letter.samples?.has(k) !== false
-        if (isLettered || mustBeRefused.has(k)) {
+        if (tells(letter, k) || mustBeRefused.has(k)) {
           tally.refused += 1
           continue
         }
@@ -106,9 +105,8 @@ export class ContentReader {
     of: Readonly<{ letter: Letter | undefined; mustBeRefused: ReadonlySet<number> }>,
   ): void {
     const { letter, mustBeRefused } = of
-    const isTold = (k: number): boolean =>
-      letter !== undefined && letter.samples?.has(k) !== false
-    const untold = [...mustBeRefused].filter((k) => !isTold(k)).length
+    if (mustBeRefused.size === 0 || isCut(letter)) return
+    const untold = [...mustBeRefused].filter((k) => !tells(letter, k)).length
     if (untold === 0) return
     this.#letterMissing(tally, from, `${untold} samples that may not be stored`)
   }

@@ -28,7 +28,14 @@ const GAPS_MAX = 20
 
 /** The numbers of one device, in the order of their times. */
 export class NumberWitness {
-  readonly #report: NumberReport = { first: -1, last: -1, present: 0, missing: 0, runs: 0, gaps: [] }
+  readonly #report: NumberReport = {
+    first: -1,
+    last: -1,
+    present: 0,
+    missing: 0,
+    runs: 0,
+    gaps: [],
+  }
   /** Below it gaps were judged when the hours before were. */
   readonly #fromMs: number
   #run = new Map<number, number>()

@@ -184,7 +184,8 @@ export class Slice {
   ): void {
     tally.altered += 1
     const { series, row, expected, found } = what
-    const wrong = what.text ?? `holds ${shown(found)}, its record at ${where(row)} ${shown(expected)}`
+    const wrong =
+      what.text ?? `holds ${shown(found)}, its record at ${where(row)} ${shown(expected)}`
     this.#books.add({
       kind: 'sample_altered',
       tenant: tally.tenant,

@@ -65,7 +65,8 @@ async function auditUnit(parts: WindowAuditParts, unit: Unit): Promise<void> {
   const before = new Set(first.found.map(placeOf))
   for (const each of second.found) {
     const booked = bookedOf.get(each.seriesId)
-    if (booked !== undefined && before.has(placeOf(each))) report(parts.books, booked, each.mismatch)
+    if (booked !== undefined && before.has(placeOf(each)))
+      report(parts.books, booked, each.mismatch)
   }
 }
 
@@ -82,7 +83,10 @@ async function checkUnit(parts: WindowAuditParts, unit: Unit): Promise<UnitVerdi
   const span: SeriesSpan = { ...unit, series }
   const checked = new Map<string, number>()
   const found: Found[] = []
-  const take = (seriesId: string, verdict: { checked: number; mismatches: readonly Mismatch[] }) => {
+  const take = (
+    seriesId: string,
+    verdict: { checked: number; mismatches: readonly Mismatch[] },
+  ) => {
     checked.set(seriesId, (checked.get(seriesId) ?? 0) + verdict.checked)
     for (const mismatch of verdict.mismatches) found.push({ seriesId, mismatch })
   }
