@@ -25,6 +25,12 @@ export const COMMANDS: readonly Command[] = [
     run: async (argv, env) => runRole((await import('../api/main.ts')).apiRole, argv, env),
   },
   {
+    name: 'auditor',
+    summary: 'Audit every closed hour: nothing lost, nothing counted twice.',
+    run: async (argv, env) =>
+      runRole((await import('../pipeline/audit/main.ts')).auditorRole, argv, env),
+  },
+  {
     name: 'up',
     summary: 'Run all roles under a supervisor, against servers that exist.',
     run: async (argv, env) => runRole((await import('./up.ts')).upRole, argv, env),
@@ -33,6 +39,12 @@ export const COMMANDS: readonly Command[] = [
     name: 'migrate',
     summary: 'Create or upgrade tables and topics.',
     run: async (argv, env) => (await import('./migrate.ts')).migrateCommand.run(argv, env),
+  },
+  {
+    name: 'audit',
+    summary: 'Prove that what arrived is stored, once, and that rollups are what samples make.',
+    run: async (argv, env) =>
+      (await import('../pipeline/audit/main.ts')).auditCommand.run(argv, env),
   },
   {
     name: 'dlq',
