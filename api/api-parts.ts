@@ -1,6 +1,7 @@
 /** What the endpoints work with. The composition root builds it; a route never makes its own. */
 import type { DeviceStore } from '../devices/device-store.ts'
 import type { Clock } from '../platform/clock.ts'
+import type { AuditReader } from './audit/audit-reader.ts'
 import type { About } from './contract/resources.ts'
 import type { WindowEvidence } from './explain/window-evidence.ts'
 import type { LatestValues } from './live/latest-values.ts'
@@ -16,6 +17,7 @@ export type ApiParts = Readonly<{
   retention: Retention
   rollups: RollupReader
   evidence: WindowEvidence
+  audit: AuditReader
   /** The newest value of each series that the live stream has seen. */
   latest: LatestValues
 }>

@@ -27,6 +27,8 @@ export const LIMITS = {
   percentilesMax: 10,
   /** Samples of one window that are folded again to explain it. */
   explainSamplesMax: 100_000,
+  /** A month of hours. */
+  auditHoursMax: 31 * 24,
   /** The longest expected interval between two samples. */
   intervalMsMax: 31 * 86_400_000,
   /** How long one question may keep the database busy. */

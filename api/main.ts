@@ -17,6 +17,7 @@ import { ROLLUPS, TELEMETRY } from '../schemas/topics.ts'
 import { API_OPTIONS, contradictions } from './api-options.ts'
 import type { ApiParts } from './api-parts.ts'
 import { createApiServer } from './api-server.ts'
+import { AuditReader } from './audit/audit-reader.ts'
 import { Authenticator } from './authenticator.ts'
 import { WindowEvidence } from './explain/window-evidence.ts'
 import { assertLimits, LIMITS } from './limits.ts'
@@ -113,6 +114,7 @@ function partsOf(
     telemetry: new TelemetryReader(clickhouse),
     retention,
     rollups: new RollupReader(clickhouse, retention),
+    audit: new AuditReader(clickhouse),
     evidence: new WindowEvidence(clickhouse),
     latest: new LatestValues({
       seriesMax: LIMITS.latestSeriesMax,

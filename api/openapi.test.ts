@@ -39,6 +39,7 @@ describe('openapi.json', () => {
     assert.deepEqual(Object.keys(document['paths'] as Json).sort(), [
       '/openapi.json',
       '/v1/about',
+      '/v1/audit',
       '/v1/devices',
       '/v1/devices/{id}',
       '/v1/devices/{id}/explain',

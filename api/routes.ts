@@ -3,6 +3,7 @@ import { DEVICE_ID_PATTERN } from '../devices/device.ts'
 import { SERIES_KINDS } from './contract/explanation.ts'
 import { RESOLUTIONS, STORED_RESOLUTIONS } from './contract/resources.ts'
 import { getAbout } from './about-handler.ts'
+import { getAudit } from './audit/audit-handler.ts'
 import {
   createDevice,
   deleteDevice,
@@ -251,6 +252,21 @@ export const ROUTES: readonly Route[] = [
     success: { status: 200, description: 'What is known of it.', schema: ref('Explanation') },
     failures: ['device_not_found', 'cursor_invalid'],
     handle: explainWindow,
+  },
+  {
+    method: 'GET',
+    path: '/v1/audit',
+    operationId: 'getAudit',
+    summary: 'What the auditor found in each hour that begins in [from, to)',
+    description:
+      'Of your own tenant. An hour is the one in which the log took the records; it is absent where ' +
+      'nothing arrived. `findingCount` is 0 where all that arrived is stored once, or dead-lettered.',
+    access: 'key',
+    pathParameters: [],
+    queryParameters: [{ ...FROM, defaultDoc: '24 hours before `to`' }, TO],
+    success: { status: 200, description: 'The hours.', schema: ref('Audit') },
+    failures: ['limit_exceeded'],
+    handle: getAudit,
   },
   {
     method: 'GET',

@@ -196,6 +196,24 @@ const EXPLAINED_SAMPLE = object(
   ['deviceAt', 'lost'],
 )
 
+const COUNT: JsonSchema = { type: 'integer', minimum: 0 }
+const counts = <N extends string>(...names: readonly N[]) =>
+  Object.fromEntries(names.map((name) => [name, COUNT])) as Record<N, JsonSchema>
+
+/** contract/audit.ts says what each of them is. */
+const AUDIT_FIGURES = {
+  ...counts('records', 'unreadable', 'produced', 'stored', 'duplicates', 'refused', 'missing'),
+  ...counts('invented', 'altered', 'lettersMissing', 'corrected', 'seriesChecked'),
+  ...counts('windowsChecked', 'windowsWrong', 'numbersPresent', 'numbersMissing', 'findingCount'),
+  deadLetters: { type: 'object', additionalProperties: COUNT, description: 'By reason.' },
+} as const satisfies Record<string, JsonSchema>
+const AUDIT_HOUR = {
+  hour: TIME,
+  auditedAt: TIME,
+  whole: { type: 'boolean', description: 'False where the log had lost some of the hour.' },
+  findings: { ...listOf({ type: 'string' }), description: 'The first ones, as sentences.' },
+} as const satisfies Record<string, JsonSchema>
+
 export const SCHEMAS: Definitions = {
   Value: {
     type: ['number', 'boolean', 'string'],
@@ -247,6 +265,13 @@ export const SCHEMAS: Definitions = {
   }),
   StoredRevision: REVISION,
   ExplainedSample: EXPLAINED_SAMPLE,
+  AuditHour: object({ ...AUDIT_HOUR, ...AUDIT_FIGURES }),
+  AuditFigures: object(AUDIT_FIGURES),
+  Audit: object({
+    items: listOf(ref('AuditHour')),
+    totals: ref('AuditFigures'),
+    auditedTo: { type: ['integer', 'null'], description: 'Hours before it are audited.' },
+  }),
   Problem: {
     type: 'object',
     description: 'RFC 9457.',

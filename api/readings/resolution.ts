@@ -26,7 +26,7 @@ export const storedIn = (resolution: StoredResolution): RollupTable => tableOf(r
  * The tables whose rows make up the windows of a resolution, coarsest first. An hour or a day is
  * stored when it has ended: what a table does not have yet is made of rows of the next one.
  */
-export function sourcesOf(resolution: Resolution): readonly [RollupTable, ...RollupTable[]] {
+export function sourcesOf(resolution: Resolution): readonly RollupTable[] {
   switch (resolution) {
     case '10s':
       return [tableOf('10s')]

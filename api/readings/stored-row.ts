@@ -17,7 +17,9 @@ export type StoredRow = Readonly<{
   integral: number | null
   first_text?: string
   last_text?: string
-  sketch?: Readonly<Record<string, number>>
+  /** The sketch in two columns: a bin and its count each. */
+  bins?: readonly number[]
+  binCounts?: readonly number[]
   final: number
   correctedMs: number
   ver: number
@@ -34,7 +36,10 @@ const COLUMNS = [
 /** Texts and sketches only where they say something: they are most of a row. */
 export function columnsOf(of: Readonly<{ kind: SeriesKind; sketches: boolean }>): string {
   const texts = of.kind === 'text' ? ['first_text, last_text'] : []
-  const sketch = of.sketches && of.kind !== 'text' ? ['sketch'] : []
+  const sketch =
+    of.sketches && of.kind !== 'text'
+      ? ['mapKeys(sketch) AS bins, mapValues(sketch) AS binCounts']
+      : []
   return [...COLUMNS, ...texts, ...sketch].join(', ')
 }
 
@@ -54,9 +59,12 @@ export function asPart(row: StoredRow): WindowPart {
     integral: row.integral ?? NaN,
     firstText: row.first_text ?? '',
     lastText: row.last_text ?? '',
-    sketch: row.sketch === undefined ? NO_SKETCH : sketchOf(row.sketch),
+    sketch: row.bins === undefined ? NO_SKETCH : sketchOf(row.bins, row.binCounts ?? []),
   }
 }
 
-const sketchOf = (counts: Readonly<Record<string, number>>): ReadonlyMap<number, number> =>
-  new Map(Object.entries(counts).map(([bin, count]) => [Number(bin), count]))
+function sketchOf(bins: readonly number[], counts: readonly number[]): ReadonlyMap<number, number> {
+  const sketch = new Map<number, number>()
+  for (const [at, bin] of bins.entries()) sketch.set(bin, counts[at] ?? 0)
+  return sketch
+}

@@ -17,6 +17,7 @@ import { packageRoot } from '../../platform/package-root.ts'
 import { Postgres } from '../../platform/postgres/postgres.ts'
 import { createApiServer } from '../api-server.ts'
 import type { ApiParts } from '../api-parts.ts'
+import { AuditReader } from '../audit/audit-reader.ts'
 import { Authenticator } from '../authenticator.ts'
 import { WindowEvidence } from '../explain/window-evidence.ts'
 import { LatestValues } from '../live/latest-values.ts'
@@ -96,6 +97,7 @@ async function wired(
     telemetry: new TelemetryReader(clickhouse),
     retention,
     rollups: new RollupReader(clickhouse, retention),
+    audit: new AuditReader(clickhouse),
     evidence: new WindowEvidence(clickhouse),
     latest: new LatestValues({ seriesMax: 1_000, metricsPerDeviceMax: 100 }),
   }
