@@ -9,13 +9,7 @@ import { TEXT, type TelemetryReader } from '../../schemas/telemetry-reader.ts'
 import { distrustedToMs, type FoldCheckpoint } from './checkpoint.ts'
 import { type FoldSnapshot, LateMarks } from './fold-snapshot.ts'
 import { type NumberedMessage, RawRows } from './raw-rows.ts'
-import {
-  type RecordContext,
-  recordContext,
-  type RefusedSamples,
-  refusalOf,
-  repeats,
-} from './record-context.ts'
+import { RecordContext, type RefusedSamples, refusalOf, repeats } from './record-context.ts'
 import type { RowRange } from './rollup-row.ts'
 import type { Series } from './series.ts'
 import { SeriesDirectory } from './series-directory.ts'
@@ -69,9 +63,13 @@ export class PartitionFold {
   #lastAppendMs = 0
   #snapshotPosition: number
   #cascadedToMs: number
+  /** Records from S on that were passed unread, and those that were when we started. */
+  #skipped: number[]
+  readonly #restoredSkips: ReadonlySet<number>
 
   /** The series of the record's entries; used again for the next record. */
   readonly #series: Series[] = []
+  readonly #context = new RecordContext()
   #newSeries: Series[] = []
   #messages: NumberedMessage[] = []
   #raw: RawRows
@@ -91,6 +89,8 @@ export class PartitionFold {
     this.#restoredClosedToMs = restored.closedToMs
     this.#maxTsMs = restored.maxTsMs
     this.#cascadedToMs = restored.cascadedToMs
+    this.#skipped = [...(restored.skipped ?? [])]
+    this.#restoredSkips = new Set(this.#skipped)
   }
 
   /** P: records before it were folded by us, or were durable when we started. */
@@ -120,11 +120,18 @@ export class PartitionFold {
     const series = this.#series
     if (record.entryCount > 0) this.#directory.resolve(record, series)
     const replay = offset < this.#position
-    const context = recordContext(record, series, { offset, appendMs, replay })
+    const context = this.#context
+    context.begin(record, series, { offset, appendMs, replay })
     this.#takeSamples(record, context)
     if (record.seq >= 0 && !replay) this.#noteMessage(record, context)
     this.#pass(context)
     return context.refused
+  }
+
+  /** A replay comes to a record that was passed unread: nothing of it may be read now either. */
+  wasSkipped(offset: number): boolean {
+    if (this.#restoredSkips.size === 0 || offset >= this.#position) return false
+    return this.#restoredSkips.has(offset)
   }
 
   /**
@@ -138,6 +145,7 @@ export class PartitionFold {
     }
     this.#position = offset + 1
     this.#lastAppendMs = appendMs
+    this.#skipped.push(offset)
   }
 
   /**
@@ -146,6 +154,7 @@ export class PartitionFold {
    */
   distrust(nextOffset: number, largestAppendMs: number): void {
     this.#position = Math.min(this.#position, nextOffset)
+    this.#skipped = this.#skipped.filter((offset) => offset < this.#position)
     this.#snapshotPosition = -1
     this.#leaveToRaw(largestAppendMs)
   }
@@ -165,29 +174,33 @@ export class PartitionFold {
     if (this.#position === this.#snapshotPosition || this.#position === 0) return undefined
     this.#snapshotPosition = this.#position
     const version = this.#versionOf(this.#position - 1)
+    const rollups = this.#shelf.takeUnflushed(version, withOpen)
+    const resumeOffset = Math.min(this.#position, this.#shelf.firstOffset)
+    this.#skipped = this.#skipped.filter((offset) => offset >= resumeOffset)
     const snapshot = {
       partition: this.#options.partition,
       newSeries: this.#newSeries,
       messages: this.#messages,
       raw: this.#raw,
-      rollups: this.#shelf.takeUnflushed(version, withOpen),
+      rollups,
       late: this.#late,
       oldestLateAppendMs: this.#oldestLateAppendMs,
       correctionVersion: version,
       correctedAtMs: this.#lastAppendMs,
       cascadedToMs: this.#cascadedToMs,
       checkpoint: {
-        resumeOffset: Math.min(this.#position, this.#shelf.firstOffset),
+        resumeOffset,
         position: this.#position,
         closedToMs: this.#closedToMs,
         maxTsMs: this.#maxTsMs,
         cascadedToMs: this.#closedToMs,
+        ...(this.#skipped.length > 0 ? { skipped: [...this.#skipped] } : {}),
       },
     }
     this.#cascadedToMs = this.#closedToMs
     this.#newSeries = []
     this.#messages = []
-    this.#raw = new RawRows(this.#options.partition)
+    this.#raw = new RawRows(this.#options.partition, this.#raw.count)
     this.#late = new LateMarks()
     this.#oldestLateAppendMs = Infinity
     return snapshot
