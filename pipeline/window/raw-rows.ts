@@ -14,16 +14,22 @@ export class RawRows {
   readonly partition: number
   count = 0
   readonly series: Series[] = []
-  tsMs = new Float64Array(FIRST_ROWS)
-  values = new Float64Array(FIRST_ROWS)
-  offsets = new Float64Array(FIRST_ROWS)
-  flags = new Uint8Array(FIRST_ROWS)
+  tsMs: Float64Array
+  values: Float64Array
+  offsets: Float64Array
+  flags: Uint8Array
   /** By row, for the few that have one. */
   readonly texts = new Map<number, string>()
   readonly shiftsMs = new Map<number, number>()
 
-  constructor(partition: number) {
+  /** `expected` rows get their room at once. */
+  constructor(partition: number, expected = 0) {
     this.partition = partition
+    const rows = Math.max(FIRST_ROWS, expected)
+    this.tsMs = new Float64Array(rows)
+    this.values = new Float64Array(rows)
+    this.offsets = new Float64Array(rows)
+    this.flags = new Uint8Array(rows)
   }
 
   // oxlint-disable-next-line max-params -- once per sample: an options object would be garbage

@@ -8,36 +8,34 @@ import type { Series } from './series.ts'
 /** Samples of a record that are not stored; its other samples are. */
 export type RefusedSamples = { reason: DeadLetterReason; indexes: number[] }
 
-export type RecordContext = {
-  offset: number
-  appendMs: number
-  clampMs: number
-  replay: boolean
-  flags: number
-  shiftMs: number
+/** Used again for the next record: most of it are numbers that would be garbage otherwise. */
+export class RecordContext {
+  offset = 0
+  appendMs = 0
+  clampMs = 0
+  replay = false
+  flags = 0
+  shiftMs = 0
+  newestTsMs = 0
   /** Times by series, for records in which a (series, time) may repeat. */
   seen: Map<Series, Set<number>> | undefined
-  newestTsMs: number
   refused: RefusedSamples | undefined
-}
 
-/** `series` are those of the record's entries. */
-export function recordContext(
-  record: TelemetryReader,
-  series: readonly Series[],
-  { offset, appendMs, replay }: Pick<RecordContext, 'offset' | 'appendMs' | 'replay'>,
-): RecordContext {
-  const clamp = clampMs(record.recvTs, appendMs)
-  return {
-    offset,
-    appendMs,
-    clampMs: clamp,
-    replay,
-    flags: (record.stamped ? 0 : FLAG_UNSTAMPED) | (record.shiftMs === 0 ? 0 : FLAG_RESTAMPED),
-    shiftMs: record.shiftMs,
-    seen: mayRepeat(record, series) ? new Map() : undefined,
-    newestTsMs: record.isTick ? clamp : 0,
-    refused: undefined,
+  /** `series` are those of the record's entries. */
+  begin(
+    record: TelemetryReader,
+    series: readonly Series[],
+    { offset, appendMs, replay }: Readonly<{ offset: number; appendMs: number; replay: boolean }>,
+  ): void {
+    this.offset = offset
+    this.appendMs = appendMs
+    this.replay = replay
+    this.clampMs = clampMs(record.recvTs, appendMs)
+    this.flags = (record.stamped ? 0 : FLAG_UNSTAMPED) | (record.shiftMs === 0 ? 0 : FLAG_RESTAMPED)
+    this.shiftMs = record.shiftMs
+    this.newestTsMs = record.isTick ? this.clampMs : 0
+    this.seen = mayRepeat(record, series) ? new Map() : undefined
+    this.refused = undefined
   }
 }
 
