@@ -2,45 +2,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { systemClock } from '../platform/clock.ts'
-import type { Telemetry } from '../schemas/telemetry.ts'
 import { DEAD_LETTER_HEADERS } from '../schemas/dead-letter.ts'
+import { sendMess } from './testing/messy-load.ts'
 import { killed, startChild } from './testing/pipeline-child.ts'
 import { type Deployment, deploy } from './testing/stack-deployment.ts'
 import { emptyRecord } from './testing/fold-log.ts'
 
 const FAST = { flushIntervalMs: '100', tickIntervalMs: '200', liveIntervalMs: '20' }
-
-/** A small generator with a seed: the same log every run. */
-function randomFrom(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return Math.floor((state / 2 ** 32) * below)
-  }
-}
-
-/** Ordinary, out-of-order, late and repeated samples of every kind, relative to `nowMs`. */
-function messyRecord(random: (below: number) => number, nowMs: number): Telemetry {
-  const record = emptyRecord(`d${random(20)}`, nowMs)
-  const lateMs = [0, 0, 0, 5_000, 40_000, 600_000][random(6)] ?? 0
-  const t0 = Math.floor((nowMs - lateMs - random(3_000)) / 250) * 250
-  const dt = Array.from({ length: 1 + random(4) }, () => -random(12) * 250)
-  const v = dt.map(() => random(1_000_000) / 997)
-  record.numbers.push({ metric: 'temperature', t0, dt, v }, { metric: 'load', t0, dt, v })
-  if (random(3) === 0) record.booleans.push({ metric: 'on', t0, dt: [0], v: [random(2) === 0] })
-  if (random(4) === 0) record.strings.push({ metric: 'state', t0, dt: [0], v: [`é${random(9)}`] })
-  return record
-}
-
-async function sendMess(deployment: Deployment, records: number, seed: number): Promise<void> {
-  const random = randomFrom(seed)
-  const sent: Promise<void>[] = []
-  for (let n = 0; n < records; n += 1) {
-    sent.push(deployment.send(messyRecord(random, systemClock.nowMs())))
-    if (n % 100 === 99) await Promise.all(sent.splice(0))
-  }
-  await Promise.all(sent)
-}
 
 test('late, unordered, repeated samples of every kind end in exact tables and exact live updates', async () => {
   const deployment = await deploy(3, FAST)
@@ -88,8 +56,7 @@ test('a pipeline that is killed under load counts every sample exactly once', as
   const load = sendMess(deployment, 3_000, 77)
   let child = await startChild(deployment)
   try {
-    // In the middle of its work: some of it is committed, some is on the way. Once only, because
-    // the group waits half a minute for a member that did not say goodbye.
+    // In the middle of its work: some of it is committed, some is on the way.
     await sendMess(deployment, 500, 1)
     await killed(child)
     await sendMess(deployment, 500, 2)

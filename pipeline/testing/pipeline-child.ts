@@ -2,7 +2,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { executeMembershipWill } from '../../platform/kafka/leave-group.ts'
+import type { RoleMessage } from '../../platform/lifecycle/ipc-messages.ts'
+import type { LastWill } from '../../platform/lifecycle/last-will.ts'
 import type { Deployment } from './stack-deployment.ts'
+
+const willsOf = new WeakMap<ChildProcess, Map<string, LastWill>>()
 
 /** The role as an operating system process; resolves when it says that it is ready. */
 export async function startChild(
@@ -16,16 +21,23 @@ export async function startChild(
   let said = ''
   child.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()))
   await new Promise<void>((resolve, reject) => {
+    const wills = new Map<string, LastWill>()
+    willsOf.set(child, wills)
     child.on('message', (message) => {
-      if (typeof message === 'object' && 'type' in message && message.type === 'ready') resolve()
+      const sent = message as RoleMessage // Our own role sends nothing else.
+      if (sent.type === 'ready') resolve()
+      if (sent.type === 'last_will' && sent.will !== null) wills.set(sent.id, sent.will)
+      if (sent.type === 'last_will' && sent.will === null) wills.delete(sent.id)
     })
     child.once('exit', (code) => reject(new Error(`exit ${code}: ${said}`)))
   })
   return child
 }
 
+/** Ends it with -9, and does what its supervisor would do then. */
 export async function killed(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   child.kill('SIGKILL')
   await once(child, 'exit')
+  for (const will of willsOf.get(child)?.values() ?? []) await executeMembershipWill(will)
 }

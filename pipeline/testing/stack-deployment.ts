@@ -162,8 +162,9 @@ export class Deployment {
   }
 
   /** What differs between the tables and brute force over the log; empty when all is exact. */
-  async differences(): Promise<string[]> {
-    return tableDifferences(this.clickhouse, bruteForce(await this.logged(), ACCEPTED_AGE_MS))
+  async differences(log?: readonly LoggedRecord[]): Promise<string[]> {
+    const records = log ?? (await this.logged())
+    return tableDifferences(this.clickhouse, bruteForce(records, ACCEPTED_AGE_MS))
   }
 
   async close(): Promise<void> {
@@ -188,6 +189,7 @@ function argumentsOf(stack: TestStack, folder: string, values: Readonly<Record<s
     registryUrl: stack.registry.url,
     schemaIdsFile: join(folder, 'schema-ids.json'),
     clickhouseUrl: stack.clickhouse.url,
+    journalFolder: join(folder, 'journal'),
     ...values,
   }
   return Object.entries(all).flatMap(([name, value]) => [
