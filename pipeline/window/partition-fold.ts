@@ -76,7 +76,9 @@ export class PartitionFold {
   #late = new LateMarks()
   #oldestLateAppendMs = Infinity
 
-  readonly #isIdle = (series: Series): boolean => this.#shelf.isIdle(series)
+  /** One object for a series as long as it is marked: marks of two would be read as one's. */
+  readonly #isIdle = (series: Series): boolean =>
+    this.#shelf.isIdle(series) && !this.#late.bySeries.has(series)
 
   constructor(options: FoldOptions, restored: FoldCheckpoint) {
     this.#options = options
