@@ -57,12 +57,21 @@ function foldAll(samples: Expected['samples']): Map<string, WindowState> {
         const key = rollupKey(series, size, tsMs - (tsMs % size))
         const state = rollups.get(key) ?? emptyWindowState()
         rollups.set(key, state)
-        if (series.endsWith('/text')) addText(state, tsMs, text)
-        else addNumber(state, tsMs, value)
+        addSample(state, series.endsWith('/text'), { tsMs, value, text })
       }
     }
   }
   return rollups
+}
+
+/** Adds a sample to a window; samples come in the order of their times. */
+export function addSample(
+  state: WindowState,
+  isText: boolean,
+  { tsMs, value, text }: Pick<ExpectedSample, 'tsMs' | 'value' | 'text'>,
+): void {
+  if (isText) addText(state, tsMs, text)
+  else addNumber(state, tsMs, value)
 }
 
 function addText(state: WindowState, tsMs: number, text: string): void {
