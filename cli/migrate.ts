@@ -3,6 +3,7 @@
  * ClickHouse, topics in Kafka, schemas in the registry. It may be repeated and run by several
  * processes at once. With --tenant it also creates a tenant, and with --api-key its key.
  */
+import { type RetentionDays, setRetention } from '../migrations/clickhouse-retention.ts'
 import { migrateClickhouse } from '../migrations/migrate-clickhouse.ts'
 import { migratePostgres, withMigrationLock } from '../migrations/migrate-postgres.ts'
 import type { MigrationReport } from '../migrations/migration-files.ts'
@@ -16,21 +17,29 @@ import {
   CLICKHOUSE_OPTIONS,
   KAFKA_OPTIONS,
   POSTGRES_OPTIONS,
+  RETENTION_OPTIONS,
+  ROLLUP_RETENTION_OPTIONS,
 } from '../platform/config/shared-options.ts'
 import { createKafkaLog } from '../platform/kafka/kafkajs-log.ts'
+import { setTopicConfig } from '../platform/kafka/kafkajs-topic-configs.ts'
 import { startWithSchemas } from '../platform/kafka/schema-registry.ts'
 import type { Command } from '../platform/lifecycle/command.ts'
 import { EXIT } from '../platform/lifecycle/exit-codes.ts'
+import type { Logger } from '../platform/observe/logger.ts'
 import { createLogger } from '../platform/observe/json-logger.ts'
 import { Metrics } from '../platform/observe/metrics.ts'
 import { Postgres } from '../platform/postgres/postgres.ts'
 import { subjectSchemas } from '../schemas/registered-schemas.ts'
+import { DAY_MS, retentionContradictions } from '../schemas/telemetry.ts'
 import { topicSpecs } from '../schemas/topic-specs.ts'
+import { TELEMETRY } from '../schemas/topics.ts'
 
 export const MIGRATE_OPTIONS = {
   ...KAFKA_OPTIONS,
   ...CLICKHOUSE_OPTIONS,
   ...POSTGRES_OPTIONS,
+  ...RETENTION_OPTIONS,
+  ...ROLLUP_RETENTION_OPTIONS,
   topicPartitions: {
     kind: 'integer',
     default: 12,
@@ -85,11 +94,21 @@ export const migrateCommand: Command = {
   },
 }
 
-function contradictions({ tenant, apiKey, credentialKey }: MigrateValues): readonly string[] {
-  if (apiKey === '' || (tenant !== '' && credentialKey !== '')) return []
-  return [
-    `${spelledOut('apiKey')} needs ${spelledOut('tenant')} and ${spelledOut('credentialKey')}.`,
-  ]
+function contradictions(options: MigrateValues): readonly string[] {
+  const { tenant, apiKey, credentialKey } = options
+  const problems = [...retentionContradictions(options)]
+  for (const name of ['rollup1mRetentionDays', 'rollup1hRetentionDays'] as const) {
+    if (options[name] >= options.rawRetentionDays) continue
+    problems.push(
+      `${spelledOut(name)} must not be less than ${spelledOut('rawRetentionDays')}: a late sample corrects its hour and its day too, from the minutes and hours that are there.`,
+    )
+  }
+  if (apiKey !== '' && (tenant === '' || credentialKey === '')) {
+    problems.push(
+      `${spelledOut('apiKey')} needs ${spelledOut('tenant')} and ${spelledOut('credentialKey')}.`,
+    )
+  }
+  return problems
 }
 
 /** The parts do not depend on each other, except that ClickHouse waits for the lock in Postgres. */
@@ -124,9 +143,13 @@ async function migrate(options: MigrateValues): Promise<void> {
     // All of it, so that nothing is cut off half-way; then the first failure.
     await Promise.allSettled(work)
     const [tables, topics, ids] = await Promise.all(work)
+    const retention = await reported('retention', () =>
+      withMigrationLock(postgres, () => ensureRetention(options, logger)),
+    )
     if (options.json) {
       const tookMs = Math.round(systemClock.monotonicMs() - startedMs)
-      process.stdout.write(`${JSON.stringify({ ...tables, topics, schemaIds: ids, tookMs })}\n`)
+      const done = { ...tables, topics, schemaIds: ids, retention, tookMs }
+      process.stdout.write(`${JSON.stringify(done)}\n`)
     }
   } finally {
     await admin.close()
@@ -138,12 +161,7 @@ async function migrateTables(options: MigrateValues, postgres: Postgres) {
   const { tenant, apiKey, credentialKey } = options
   const inPostgres = await migratePostgres(postgres)
   const inClickhouse = await withMigrationLock(postgres, () =>
-    migrateClickhouse({
-      url: options.clickhouseUrl,
-      database: options.clickhouseDatabase,
-      user: options.clickhouseUser,
-      password: options.clickhousePassword,
-    }),
+    migrateClickhouse(clickhouseOf(options)),
   )
   const store = new ApiKeyStore(postgres, credentialKey)
   if (tenant !== '') await store.ensureTenant(tenant, tenant)
@@ -163,6 +181,66 @@ async function ensureTopics(options: MigrateValues, admin: Admin) {
   const names = specs.map(({ name }) => name)
   return { did: `Kafka has ${names.join(', ')}`, result: names }
 }
+
+/** What is kept: something, for this many days; `before` is null where it was for ever. */
+type Kept = Readonly<{ what: string; days: number; before: number | null }>
+
+/** The raw rows of a record outlive it at every step: see acceptedAgeMs(). */
+async function ensureRetention(options: MigrateValues, logger: Logger) {
+  const tables = (direction: 'longer' | 'shorter') =>
+    setRetention(clickhouseOf(options), daysOf(options), direction)
+  const changes: Kept[] = []
+  const note = (all: Awaited<ReturnType<typeof tables>>) => {
+    for (const { table, days, before } of all) {
+      changes.push({ what: table, days, before: Number.isFinite(before) ? before : null })
+    }
+  }
+  note(await tables('longer'))
+  changes.push(...(await ensureTopicRetention(options, logger)))
+  note(await tables('shorter'))
+  const said = changes.map(
+    ({ what, days, before }) => `${what} ${days} days instead of ${before ?? 'for ever'}`,
+  )
+  const did = said.length === 0 ? 'retention is as it should be' : `keeps ${said.join(', ')}`
+  return { did, result: changes }
+}
+
+async function ensureTopicRetention(
+  { kafkaBrokers: brokers, topicPrefix, logRetentionDays }: MigrateValues,
+  logger: Logger,
+): Promise<readonly Kept[]> {
+  const what = topicPrefix + TELEMETRY.name
+  const kafka = { brokers, clientId: 'weir-migrate', logger }
+  const segmentMs = Number(TELEMETRY.config['segment.ms'])
+  const changed = await setTopicConfig(kafka, what, {
+    'retention.ms': String(logRetentionDays * DAY_MS),
+    'segment.ms': String(segmentMs),
+  })
+  const kept = (name: string, of: string, days: number): readonly Kept[] => {
+    const beforeMs = changed.get(name)
+    if (beforeMs === undefined) return []
+    return [{ what: of, days, before: Number(beforeMs) < 0 ? null : Number(beforeMs) / DAY_MS }]
+  }
+  return [
+    ...kept('retention.ms', what, logRetentionDays),
+    ...kept('segment.ms', `a segment of ${what}`, segmentMs / DAY_MS),
+  ]
+}
+
+const daysOf = (options: MigrateValues): RetentionDays => ({
+  raw: options.rawRetentionDays,
+  rollup10s: options.rollup10sRetentionDays,
+  rollup1m: options.rollup1mRetentionDays,
+  rollup1h: options.rollup1hRetentionDays,
+  rollup1d: options.rollup1dRetentionDays,
+})
+
+const clickhouseOf = (options: MigrateValues) => ({
+  url: options.clickhouseUrl,
+  database: options.clickhouseDatabase,
+  user: options.clickhouseUser,
+  password: options.clickhousePassword,
+})
 
 async function ensureSchemas({ registryUrl, schemaIdsFile, topicPrefix }: MigrateValues) {
   const schemas = subjectSchemas(topicPrefix)

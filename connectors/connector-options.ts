@@ -6,6 +6,7 @@ import {
   POSTGRES_OPTIONS,
   RETENTION_OPTIONS,
 } from '../platform/config/shared-options.ts'
+import { retentionContradictions } from '../schemas/telemetry.ts'
 import { MQTT_LIMITS } from './mqtt/mqtt-limits.ts'
 
 const MIB = 1024 * 1024
@@ -82,7 +83,7 @@ export const CONNECTOR_OPTIONS = {
 
 /** Sentences about options that contradict each other. */
 export function contradictions(options: OptionValues<typeof CONNECTOR_OPTIONS>): readonly string[] {
-  const found: string[] = []
+  const found = [...retentionContradictions(options)]
   if (options.payloadBytesMax >= options.mqttPacketBytesMax) {
     found.push('--payload-bytes-max must be below --mqtt-packet-bytes-max.')
   }

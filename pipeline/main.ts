@@ -1,5 +1,8 @@
 /** Composition root of the pipeline process: Kafka in, exact rollups in ClickHouse out. */
 import { Clickhouse } from '../platform/clickhouse/clickhouse.ts'
+import { tableTtlDays } from '../platform/clickhouse/table-ttl.ts'
+import { Failure } from '../platform/failure.ts'
+import { topicConfig } from '../platform/kafka/kafkajs-topic-configs.ts'
 import { createKafkaLog } from '../platform/kafka/kafkajs-log.ts'
 import { fetchSchema, startWithSchemas } from '../platform/kafka/schema-registry.ts'
 import type { Role, RoleContext } from '../platform/lifecycle/role.ts'
@@ -8,6 +11,7 @@ import { subjectSchemas } from '../schemas/registered-schemas.ts'
 import { TopicCodecs } from '../schemas/topic-codecs.ts'
 import { ROLLUPS, TELEMETRY } from '../schemas/topics.ts'
 import { contradictions, PIPELINE_OPTIONS } from './pipeline-options.ts'
+import { checkedSink, RetentionCheck } from './retention-check.ts'
 import { composeRollup, type RollupCodecs } from './rollup-composition.ts'
 import { clickhouseSink } from './sinks/clickhouse-sink.ts'
 import { systemTimers } from './timers.ts'
@@ -30,16 +34,32 @@ export const pipelineRole: Role<typeof PIPELINE_OPTIONS> = {
       user: options.clickhouseUser,
       password: options.clickhousePassword,
     })
+    const retention = retentionCheck(context, clickhouse)
     const services = await composeRollup({
       log,
-      sink: clickhouseSink(clickhouse),
+      sink: checkedSink(clickhouseSink(clickhouse), retention),
       codecs: await codecsOf(context),
       version: packageVersion(),
       timers: systemTimers,
       ...{ options, clock, logger, metrics },
     })
+    await retention.mustHold().catch((error: unknown) => {
+      if (!(error instanceof Failure) || error.retry === 'never') throw error
+      // The first flush waits for the answer.
+      logger.warn('retention cannot be checked yet', { error: error.message })
+    })
     return { services, addresses: () => ({}) }
   },
+}
+
+function retentionCheck({ options, logger, clock }: Context, clickhouse: Clickhouse) {
+  const kafka = { brokers: options.kafkaBrokers, clientId: 'weir-pipeline', logger }
+  const ports = {
+    tableDays: () => tableTtlDays(clickhouse),
+    topicConfig: () => topicConfig(kafka, options.topicPrefix + TELEMETRY.name),
+    clock,
+  }
+  return new RetentionCheck(ports, options)
 }
 
 async function codecsOf({ options, logger }: Context): Promise<RollupCodecs> {

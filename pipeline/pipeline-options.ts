@@ -5,7 +5,8 @@ import {
   KAFKA_OPTIONS,
   RETENTION_OPTIONS,
 } from '../platform/config/shared-options.ts'
-import { acceptedAgeMs, DAY_MS } from '../schemas/telemetry.ts'
+import { retentionContradictions } from '../schemas/telemetry.ts'
+import { GUARD_OPTIONS } from './dead-letters/guard-options.ts'
 
 const MIB = 1024 * 1024
 
@@ -13,6 +14,7 @@ export const PIPELINE_OPTIONS = {
   ...KAFKA_OPTIONS,
   ...CLICKHOUSE_OPTIONS,
   ...RETENTION_OPTIONS,
+  ...GUARD_OPTIONS,
   flushIntervalMs: {
     kind: 'integer',
     default: 1_000,
@@ -86,8 +88,5 @@ export function contradictions(options: PipelineOptions): string[] {
   if (options.flushBytes > options.flushQueuedBytesMax) {
     problems.push('flushBytes must not be more than flushQueuedBytesMax.')
   }
-  if (acceptedAgeMs(options) < DAY_MS) {
-    problems.push('rawRetentionDays must exceed logRetentionDays by at least 3 days.')
-  }
-  return problems
+  return [...problems, ...retentionContradictions(options)]
 }

@@ -187,6 +187,37 @@ test('metadata of another program makes every window come from raw', async () =>
   await second.stop()
 })
 
+const DAY_MS = 86_400_000
+
+/** A minute, and an hour later a sample of that minute; appended so many days ago. */
+function pushLate(push: (tsMs: number, appendMs: number) => void, daysAgo: number): number {
+  const minuteMs = BASE_MS - Math.round(daysAgo * DAY_MS)
+  for (const tsMs of [minuteMs, minuteMs + 3_600_000, minuteMs + 1_000]) {
+    push(tsMs, minuteMs + 3_600_000)
+  }
+  return minuteMs
+}
+
+test('late samples are corrected as long as the log may have kept them', async () => {
+  const { push, start, settled, minute } = world()
+  const minuteMs = pushLate(push, 7.9)
+  const { stop } = await start()
+  await settled()
+  const row = minute(minuteMs)
+  assert.deepEqual([row?.aggregate.count, row?.final], [2, true])
+  assert.ok((row?.correctedAtMs ?? 0) > 0)
+  await stop()
+})
+
+test('late samples that waited longer end the service, which names the option', async () => {
+  const { push, start, position } = world()
+  pushLate(push, 9)
+  const { failure, stop } = await start()
+  await assert.rejects(failure, /in the log for 8 days, longer than --log-retention-days/)
+  assert.equal(position(), -1)
+  await stop()
+})
+
 test('records that the log lost before they were read cannot make a window smaller', async () => {
   const { push, start, settled, partition, minute, commit } = world()
   for (let n = 0; n < 4; n += 1) push(BASE_MS + n)

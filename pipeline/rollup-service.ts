@@ -4,6 +4,7 @@
  * simulator can drive this very file.
  */
 import type { Clock } from '../platform/clock.ts'
+import { spelledOut } from '../platform/config/option-names.ts'
 import { Failure } from '../platform/failure.ts'
 import { ByteGate } from '../platform/flow/byte-gate.ts'
 import type {
@@ -18,7 +19,13 @@ import type { Service } from '../platform/lifecycle/service.ts'
 import type { Logger } from '../platform/observe/logger.ts'
 import type { Metrics } from '../platform/observe/metrics.ts'
 import type { AvroDecoder, AvroEncoder } from '../schemas/avro-codec.ts'
-import { acceptedAgeMs, DAY_MS, type Telemetry, tickRecord } from '../schemas/telemetry.ts'
+import {
+  acceptedAgeMs,
+  DAY_MS,
+  logAgeMsMax,
+  type Telemetry,
+  tickRecord,
+} from '../schemas/telemetry.ts'
 import { TelemetryFrames } from '../schemas/telemetry-frames.ts'
 import type { DeadLetterWriter } from './dead-letters/dead-letter-writer.ts'
 import { FlushLoop } from './flush-loop.ts'
@@ -269,8 +276,11 @@ export class RollupService implements Service {
   /** A process that slept through the retention must not correct windows from what is left. */
   #checkRawRetention(oldestLateAppendMs: number): void {
     const ageMs = this.#ports.clock.nowMs() - oldestLateAppendMs
-    if (ageMs <= this.#options.logRetentionDays * DAY_MS) return
-    throw new Failure('internal', 'late records waited longer than the log keeps them')
+    if (ageMs <= logAgeMsMax(this.#options)) return
+    const option = spelledOut('logRetentionDays')
+    const days = Math.floor(ageMs / DAY_MS)
+    const text = `late records are in the log for ${days} days, longer than ${option} says: the raw rows of their windows may be gone in part`
+    throw new Failure('internal', text)
   }
 
   #tick(): void {

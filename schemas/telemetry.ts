@@ -112,7 +112,10 @@ export function clampMs(recvTs: number, appendTimeMs: number): number {
 }
 
 export const DAY_MS = 86_400_000
-/** Reading back what the retention is about to delete is no basis for a correction. */
+/**
+ * Reading back what the retention is about to delete is no basis for a correction: a day, and one
+ * more because Kafka deletes whole segments, which it fills for a day (topics.ts).
+ */
 const RETENTION_MARGIN_DAYS = 2
 
 /**
@@ -122,6 +125,18 @@ const RETENTION_MARGIN_DAYS = 2
 export const acceptedAgeMs = (
   kept: Readonly<{ rawRetentionDays: number; logRetentionDays: number }>,
 ): number => (kept.rawRetentionDays - kept.logRetentionDays - RETENTION_MARGIN_DAYS) * DAY_MS
+
+/** How old a record of the log can be, in ms: Kafka fills a segment for a day, and keeps it whole. */
+export const logAgeMsMax = (kept: Readonly<{ logRetentionDays: number }>): number =>
+  (kept.logRetentionDays + 1) * DAY_MS
+
+/** Sentences about retentions that contradict each other. */
+export const retentionContradictions = (
+  kept: Parameters<typeof acceptedAgeMs>[0],
+): readonly string[] =>
+  acceptedAgeMs(kept) >= DAY_MS
+    ? []
+    : ['rawRetentionDays must exceed logRetentionDays by at least 3 days.']
 
 /**
  * Whether a sample lies outside of the times that count, and on which side. `acceptedAgeMs` is how

@@ -22,6 +22,9 @@ export const TELEMETRY = {
     // With device times as record timestamps, retention would delete a backlog on arrival.
     'message.timestamp.type': 'LogAppendTime',
     'retention.ms': String(7 * DAY_MS),
+    // Kafka deletes whole segments, and by default fills one for a week: the oldest record in it
+    // would stay for twice the retention, and be older than the raw rows allow for.
+    'segment.ms': String(DAY_MS),
     'max.message.bytes': String(2 * 1024 * 1024),
   },
 } as const satisfies TopicDefinition

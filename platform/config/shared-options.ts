@@ -80,7 +80,7 @@ export const RETENTION_OPTIONS = {
     min: 11,
     max: 36_500,
     unit: 'days',
-    doc: 'How long ClickHouse keeps raw samples, as its table says. Older samples are refused.',
+    doc: 'How long ClickHouse keeps raw samples. Samples that are nearly as old are refused.',
   },
   logRetentionDays: {
     kind: 'integer',
@@ -88,8 +88,26 @@ export const RETENTION_OPTIONS = {
     min: 1,
     max: 3_650,
     unit: 'days',
-    doc: 'How long Kafka keeps telemetry, as its topic says.',
+    doc: 'How long Kafka keeps telemetry.',
   },
+} as const satisfies OptionTable
+
+const daysOfRollups = <const Days extends number>(days: Days, windows: string) =>
+  ({
+    kind: 'integer',
+    default: days,
+    min: 1,
+    max: 36_500,
+    unit: 'days',
+    doc: `How long ClickHouse keeps windows of ${windows}.`,
+  }) as const
+
+/** How long rollups are kept: only `weir migrate` sets it, everyone else asks the tables. */
+export const ROLLUP_RETENTION_OPTIONS = {
+  rollup10sRetentionDays: daysOfRollups(90, 'ten seconds'),
+  rollup1mRetentionDays: daysOfRollups(400, 'a minute; at least as long as raw samples'),
+  rollup1hRetentionDays: daysOfRollups(1_830, 'an hour; at least as long as raw samples'),
+  rollup1dRetentionDays: daysOfRollups(3_660, 'a day'),
 } as const satisfies OptionTable
 
 /** What run-role.ts itself needs; it adds this group to every role's table. */

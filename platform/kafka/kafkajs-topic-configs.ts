@@ -42,7 +42,10 @@ export function setTopicConfig(
     const changed = entries.filter(({ name, value }) => (wanted[name] ?? value) !== value)
     if (changed.length > 0) {
       const kept = entries.filter(({ isOfTopic }) => isOfTopic)
-      const settings = { ...Object.fromEntries(kept.map(({ name, value }) => [name, value])), ...wanted }
+      const settings = {
+        ...Object.fromEntries(kept.map(({ name, value }) => [name, value])),
+        ...wanted,
+      }
       const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }))
       await admin.alterConfigs({
         validateOnly: false,
@@ -61,11 +64,10 @@ async function entriesOf(admin: Admin, topic: string): Promise<readonly Entry[]>
     resources: [{ type: TOPIC, name: topic }],
   })
   return resources.flatMap(({ configEntries }) =>
-    configEntries.map(({ configName, configValue, configSource }) => ({
-      name: configName,
-      value: configValue,
-      isOfTopic: Number(configSource) === SET_ON_TOPIC,
-    })),
+    configEntries.map(({ configName, configValue, configSource }) => {
+      const source: number = configSource
+      return { name: configName, value: configValue, isOfTopic: source === SET_ON_TOPIC }
+    }),
   )
 }
 
