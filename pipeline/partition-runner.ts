@@ -6,6 +6,8 @@ import type { Assignment, LogBatch, LogConsumer, LogRecord } from '../platform/k
 import type { DeadLetterStage } from '../schemas/dead-letter.ts'
 import type { FrameFault, TelemetryFrames } from '../schemas/telemetry-frames.ts'
 import type { DeadLetterWriter, DeadLetterStory } from './dead-letters/dead-letter-writer.ts'
+import { CRASHES_MAX, type QuarantineReason } from './dead-letters/crash-journal.ts'
+import { type GuardPorts, PartitionGuard, type Refusal } from './dead-letters/partition-guard.ts'
 import { checkpointMetadata, type FoldCheckpoint } from './window/checkpoint.ts'
 import { type FoldOptions, PartitionFold } from './window/partition-fold.ts'
 import type { RefusedSamples } from './window/record-context.ts'
@@ -15,8 +17,7 @@ export type RunnerPorts = Readonly<{
   consumer: Pick<LogConsumer, 'commit'>
   frames: TelemetryFrames
   deadLetters: Pick<DeadLetterWriter, 'write'>
-  /** Resolves true when this writer's schema is readable, false when there is none. */
-  learnSchema(schemaId: number): Promise<boolean>
+  guard: GuardPorts
   /** The largest append time in the partition's log so far. */
   largestAppendMs(partition: number): Promise<number>
   deadLettered(reason: DeadLetterStory['reason']): void
@@ -32,6 +33,7 @@ export class PartitionRunner {
   /** Records between what was read and the end of the log, as of the last batch. */
   lagRecords = 0
   readonly #ports: RunnerPorts
+  readonly #guard: PartitionGuard
   #nextOffset: number
   #letters: Promise<void>[] = []
   #unflushedBytes = 0
@@ -44,7 +46,10 @@ export class PartitionRunner {
     this.#ports = ports
     this.assignment = start.assignment
     this.fold = new PartitionFold(options, start.checkpoint)
-    this.#nextOffset = start.checkpoint.resumeOffset
+    const { resumeOffset } = start.checkpoint
+    const { topic, partition } = start.assignment
+    this.#nextOffset = resumeOffset
+    this.#guard = new PartitionGuard(ports.guard, { topic, partition, resumeOffset })
   }
 
   get partition(): number {
@@ -64,18 +69,33 @@ export class PartitionRunner {
   /** Folds a batch; answers by how many bytes that raised what the next flush holds. */
   async take(batch: LogBatch): Promise<number> {
     if (batch.firstOffset > this.#nextOffset) await this.#passGap(batch.firstOffset)
-    const asked = new Set<number>()
+    const unknownIds = new Set<number>()
     let grown = 0
-    for (let more = true; more;) {
+    while (!this.#guard.stopped) {
       const before = this.fold.pendingRows
-      const unknownId = this.#takeUpToUnknown(batch, asked)
+      const refusal = this.#takeSome(batch, unknownIds)
       grown += Math.max(0, this.fold.pendingRows - before) * ROW_BYTES
-      more = unknownId !== undefined
-      if (unknownId !== undefined) await this.#learn(unknownId, asked)
+      if (refusal === undefined) break
+      await this.#clear(refusal, unknownIds)
     }
     this.lagRecords = Math.max(0, batch.endOffset - this.#nextOffset)
     this.#unflushedBytes += grown
     return grown
+  }
+
+  /** Ends what take() waits for. Records that it has not passed are the next owner's. */
+  stop(): void {
+    this.#guard.stop()
+  }
+
+  /** Our ownership ends as it should: nobody has to look for a record that killed us. */
+  close(): void {
+    this.#guard.close()
+  }
+
+  /** Whoever takes this partition next dead-letters the record unread. False: nobody will know. */
+  quarantine(offset: number, reason: QuarantineReason, detail: string): boolean {
+    return this.#guard.journal.quarantine(offset, reason, detail)
   }
 
   /** The next flush and the bytes it holds; undefined when P has not moved. */
@@ -100,28 +120,53 @@ export class PartitionRunner {
     return bytes
   }
 
-  /** Stops before a record whose schema id was not asked for yet, and answers the id. */
-  #takeUpToUnknown(batch: LogBatch, asked: ReadonlySet<number>): number | undefined {
-    let unknownId: number | undefined
+  /** Takes records up to one that cannot be passed yet. */
+  #takeSome(batch: LogBatch, unknownIds: ReadonlySet<number>): Refusal | undefined {
+    const { journal } = this.#guard
+    const { stepsTo } = journal
+    let refusal: Refusal | undefined
+    journal.enter(batch.lastOffset)
     batch.forEach((record) => {
-      if (unknownId !== undefined || record.offset < this.#nextOffset) return
-      const { value } = record
-      const fault = value === null ? NO_VALUE : this.#ports.frames.read(value)
-      if (fault?.kind === 'schema_unknown' && !asked.has(fault.schemaId)) {
-        unknownId = fault.schemaId
-        return
-      }
-      if (fault === undefined) this.#fold(record)
-      else this.#skip(record, storyOf(fault))
-      this.#nextOffset = record.offset + 1
+      if (refusal !== undefined || record.offset < this.#nextOffset) return
+      if (record.offset <= stepsTo) journal.step(record.offset)
+      refusal = this.#takeOne(record, unknownIds)
+      if (refusal === undefined) this.#nextOffset = record.offset + 1
     })
-    return unknownId
+    journal.leave(this.#nextOffset - 1)
+    return refusal
   }
 
-  /** Asks the registry. An id that it does not know is asked for again with the next batch. */
-  async #learn(schemaId: number, asked: Set<number>): Promise<void> {
-    asked.add(schemaId)
-    await this.#ports.learnSchema(schemaId)
+  #takeOne(record: LogRecord, unknownIds: ReadonlySet<number>): Refusal | undefined {
+    const { offset, timestampMs, value } = record
+    if (this.fold.wasSkipped(offset)) return undefined
+    const quarantined = this.#guard.journal.quarantined(offset)
+    if (quarantined !== undefined) {
+      this.#skip(record, quarantineStory(quarantined))
+      return undefined
+    }
+    const fault = value === null ? NO_VALUE : this.#ports.frames.read(value)
+    if (fault === undefined) {
+      this.#fold(record)
+      return undefined
+    }
+    const story = storyOf(fault)
+    const isNew = fault.kind === 'schema_unknown' && !unknownIds.has(fault.schemaId)
+    const replay = offset < this.fold.position
+    if (isNew || !(replay || this.#guard.admits(offset, story, this.fold.counts.records))) {
+      return { offset, timestampMs, story }
+    }
+    this.#skip(record, story)
+    return undefined
+  }
+
+  /** Waits until the record that was refused can be taken, or dead-lettered. */
+  async #clear(refusal: Refusal, unknownIds: Set<number>): Promise<void> {
+    const { reason, schemaId } = refusal.story
+    if (reason !== 'schema_unknown' || schemaId === undefined || unknownIds.has(schemaId)) {
+      return this.#guard.passage(refusal)
+    }
+    const answer = await this.#guard.schemaOf(schemaId, refusal.timestampMs)
+    if (answer === 'unknown') unknownIds.add(schemaId)
   }
 
   async #passGap(nextOffset: number): Promise<void> {
@@ -160,6 +205,14 @@ function storyOf(fault: FrameFault): DeadLetterStory {
   const detail = fault.kind === 'schema_unknown' ? 'the registry has no such id' : fault.detail
   const story = { stage, reason: fault.kind, detail }
   return fault.kind === 'frame_invalid' ? story : { ...story, schemaId: fault.schemaId }
+}
+
+function quarantineStory(
+  quarantined: Readonly<{ reason: QuarantineReason; detail: string }>,
+): DeadLetterStory {
+  const { reason, detail } = quarantined
+  if (reason === 'sink_refused') return { stage: 'sink', reason, detail }
+  return { stage: 'decode', reason, detail, attempts: CRASHES_MAX }
 }
 
 function refusalStory({ reason, indexes }: RefusedSamples): DeadLetterStory {

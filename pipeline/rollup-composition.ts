@@ -61,6 +61,10 @@ export async function composeRollup(parts: RollupParts): Promise<readonly Servic
     partitions: await admin.partitionCount(topicOf(DEAD_LETTERS.name)),
     service: 'pipeline',
     version: parts.version,
+    cut: (origin, offset, valueBytes) =>
+      parts.logger.error('a record fits into no letter: its letter holds its beginning', {
+        ...{ ...origin, offset, valueBytes },
+      }),
   })
   const live = new LivePublisher({
     writer: liveWriter,

@@ -66,6 +66,10 @@ export class RollupMeter {
     this.#metrics.add('weir_pipeline_sink_retries_total')
   }
 
+  paused(partition: number, reason: string, isPaused: boolean): void {
+    this.#metrics.set('weir_pipeline_partition_paused', isPaused ? 1 : 0, { partition, reason })
+  }
+
   deadLettered(reason: string): void {
     this.#metrics.add('weir_pipeline_dead_letters_total', 1, { reason })
   }

@@ -27,7 +27,11 @@ import {
   tickRecord,
 } from '../schemas/telemetry.ts'
 import { TelemetryFrames } from '../schemas/telemetry-frames.ts'
+import { passesGroup, readPasses } from './dead-letters/breaker-passes.ts'
 import type { DeadLetterWriter } from './dead-letters/dead-letter-writer.ts'
+import { BREAKER_RECORDS_MIN } from './dead-letters/invalid-breaker.ts'
+import type { GuardPorts } from './dead-letters/partition-guard.ts'
+import { UnknownSchemas } from './dead-letters/unknown-schemas.ts'
 import { FlushLoop } from './flush-loop.ts'
 import type { LivePublisher } from './live-publisher.ts'
 import { largestAppendMs } from './log-tail.ts'
@@ -77,6 +81,8 @@ export type RollupOptions = Pick<
   | 'liveQueuedBytesMax'
   | 'idleSeriesMax'
 > &
+  // Without them: no breaker, one question for a schema, no journal.
+  Partial<Pick<PipelineOptions, 'invalidPercentMax' | 'schemaPatienceMs' | 'journalFolder'>> &
   Readonly<{
     /** By which rules windows are folded, for tests that mix releases. */
     foldEpoch?: number
@@ -148,10 +154,12 @@ export class RollupService implements Service {
   async #drain(deadlineMs: number): Promise<void> {
     this.#draining = true
     for (const stop of this.#stops) stop()
+    for (const runner of this.#runners.values()) runner.stop()
     this.#publish()
     // The last commit needs the group, so the consumer leaves it after the flush.
     await atMost(this.#ports.timers, deadlineMs / 2, this.#flushes.stop())
     await this.#consumer.drain(deadlineMs / 2)
+    for (const runner of this.#runners.values()) runner.close()
     await this.#ports.admin.close()
   }
 
@@ -226,6 +234,7 @@ export class RollupService implements Service {
   #revoked(partition: number): void {
     const runner = this.#runners.get(partition)
     if (runner === undefined) return
+    runner.close()
     this.#gate.remove(runner.takeBytes())
     this.#runners.delete(partition)
     this.#meter.forget(runner)
@@ -316,9 +325,27 @@ export class RollupService implements Service {
       consumer: { commit: (assignment, point) => this.#consumer.commit(assignment, point) },
       frames: new TelemetryFrames(decoder, encoder),
       deadLetters,
-      learnSchema: (schemaId) => this.#reading(() => decoder.learn(schemaId)),
+      guard: this.#guardPorts(),
       largestAppendMs: (partition) => this.#reading(() => largestAppendMs(admin, topic, partition)),
       deadLettered: (reason) => this.#meter.deadLettered(reason),
+    }
+  }
+  #guardPorts(): GuardPorts {
+    const { admin, decoder, timers, clock, logger } = this.#ports
+    const { topic, topicPrefix, invalidPercentMax, schemaPatienceMs, journalFolder } = this.#options
+    const group = passesGroup(topicPrefix)
+    return {
+      schemas: new UnknownSchemas({
+        learn: (schemaId) => decoder.learn(schemaId),
+        waiting: (schemaId, why) => logger.warn('records wait for a schema', { schemaId, why }),
+        patienceMs: schemaPatienceMs ?? 0,
+        ...{ timers, clock },
+      }),
+      breaker: { invalidPercentMax: invalidPercentMax ?? 100, recordsMin: BREAKER_RECORDS_MIN },
+      passUpTo: async (partition) => (await readPasses(admin, group, topic)).get(partition) ?? 0,
+      paused: (partition, reason, isPaused) => this.#meter.paused(partition, reason, isPaused),
+      journal: { folder: journalFolder ?? '', logger },
+      ...{ timers, logger },
     }
   }
 }

@@ -4,10 +4,13 @@ import fc from 'fast-check'
 import {
   CRASHES_MAX,
   EMPTY_JOURNAL,
+  entered,
   type JournalState,
   journalText,
+  left,
   parseJournal,
   reopened,
+  stepped,
   withQuarantined,
 } from './crash-journal.ts'
 
@@ -52,9 +55,9 @@ class Life {
     for (let first = this.committed; first < RECORDS; first += this.#batch) {
       const last = Math.min(first + this.#batch, RECORDS) - 1
       this.#operation()
-      this.#set({ ...this.state, enteredTo: Math.max(last, stepsTo), step: -1 })
+      this.#set(entered(this.state, last, stepsTo))
       for (let offset = first; offset <= last; offset += 1) this.#take(offset, stepsTo)
-      this.#set({ ...this.state, step: -1 })
+      this.#set(left(this.state, last, stepsTo))
       this.#operation()
       this.committed = last + 1
     }
@@ -62,7 +65,7 @@ class Life {
 
   #take(offset: number, stepsTo: number): void {
     if (this.state.quarantined.some((one) => one.offset === offset)) return
-    if (offset <= stepsTo) this.#set({ ...this.state, step: offset })
+    if (offset <= stepsTo) this.#set(stepped(this.state, offset))
     this.#operation()
     if (this.#poison.has(offset)) throw new Killed()
   }

@@ -2,10 +2,10 @@
  * Finds the record that kills the process, and no other. Pure: what is written where is
  * partition-journal.ts. A journal belongs to a partition and says what its owner was doing:
  *
- *   entered  a..b   it took the records of a batch        written once a batch, and so costs nothing
- *   step     o      it took exactly this one              only in single steps
+ *   entered  b      it took the records of a batch up to b   written before and after each batch
+ *   step     o      it took exactly this one                 only in single steps
  *
- * A process that comes after one that died inside a batch goes through that range in single steps.
+ * A process that comes after one that died inside a batch goes up to its end in single steps.
  * One that dies in a step is the first to name an offset; three deaths in a row at the same step
  * quarantine it. A SIGKILL names somebody only if it comes inside a step, and an innocent would
  * have to be hit so three times in a row, within microseconds each.
@@ -20,7 +20,7 @@ export type QuarantineReason = Extract<DeadLetterReason, 'crashed_process' | 'si
 type Quarantined = Readonly<{ offset: number; reason: QuarantineReason; detail: string }>
 
 export type JournalState = Readonly<{
-  /** The last record of the range to take in single steps, or of the batch that is being taken. */
+  /** The last record of the batch that is being taken, or that somebody died in; -1: none. */
   enteredTo: number
   /** -1: none. */
   step: number
@@ -47,6 +47,23 @@ export function reopened(state: JournalState, resumeOffset: number): JournalStat
   const quarantined = withOffset(kept, { offset: state.step, reason: 'crashed_process', detail })
   return { ...state, step: -1, blamed: EMPTY_JOURNAL.blamed, quarantined }
 }
+
+/** Before the records up to `lastOffset` are taken; those up to `stepsTo` are under suspicion. */
+export const entered = (state: JournalState, lastOffset: number, stepsTo: number) => ({
+  ...state,
+  enteredTo: Math.max(lastOffset, stepsTo),
+  step: -1,
+})
+
+export const stepped = (state: JournalState, offset: number) => ({ ...state, step: offset })
+
+/** After the records up to `passedTo` were taken: nobody may be blamed for what comes now. */
+export const left = (state: JournalState, passedTo: number, stepsTo: number): JournalState => ({
+  ...state,
+  enteredTo: passedTo < stepsTo ? stepsTo : -1,
+  step: -1,
+  blamed: passedTo < state.blamed.offset ? state.blamed : EMPTY_JOURNAL.blamed,
+})
 
 export function withQuarantined(state: JournalState, one: Quarantined): JournalState {
   return { ...state, quarantined: withOffset(state.quarantined, one) }

@@ -10,11 +10,14 @@ import { join } from 'node:path'
 import type { Logger } from '../../platform/observe/logger.ts'
 import {
   EMPTY_JOURNAL,
+  entered,
   type JournalState,
   journalText,
+  left,
   parseJournal,
   type QuarantineReason,
   reopened,
+  stepped,
   withQuarantined,
 } from './crash-journal.ts'
 
@@ -55,36 +58,35 @@ export class PartitionJournal {
 
   /** Before the records up to `lastOffset` are taken, in one go or in single steps. */
   enter(lastOffset: number): void {
-    this.#state = { ...this.#state, enteredTo: Math.max(lastOffset, this.stepsTo), step: -1 }
-    this.#write()
+    this.#set(entered(this.#state, lastOffset, this.stepsTo))
   }
 
   /** Before one record is taken, where `stepsTo` asks for it. */
   step(offset: number): void {
-    this.#state = { ...this.#state, step: offset }
-    this.#write()
+    this.#set(stepped(this.#state, offset))
   }
 
-  /** After records were taken in single steps: nobody may be blamed for what comes now. */
-  leave(): void {
-    if (this.#state.step < 0) return
-    this.#state = { ...this.#state, step: -1 }
-    this.#write()
+  /** After the records up to `passedTo` were taken. */
+  leave(passedTo: number): void {
+    this.#set(left(this.#state, passedTo, this.stepsTo))
   }
 
   /** The record is skipped by whoever owns the partition next. False when no journal is kept. */
   quarantine(offset: number, reason: QuarantineReason, detail: string): boolean {
-    this.#state = withQuarantined(this.#state, { offset, reason, detail })
-    this.#write()
+    this.#set(withQuarantined(this.#state, { offset, reason, detail }))
     return this.#file !== undefined
   }
 
   /** The owner ends in peace: no single steps for the next one. */
   close(): void {
-    this.#state = { ...this.#state, enteredTo: -1, step: -1, blamed: EMPTY_JOURNAL.blamed }
-    this.#write()
+    this.#set({ ...this.#state, enteredTo: -1, step: -1, blamed: EMPTY_JOURNAL.blamed })
     if (this.#file !== undefined) closeSync(this.#file)
     this.#file = undefined
+  }
+
+  #set(state: JournalState): void {
+    this.#state = state
+    this.#write()
   }
 
   #open(folder: string): void {

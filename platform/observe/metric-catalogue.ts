@@ -193,6 +193,11 @@ export const METRICS = {
     help: 'Records written to the dead-letter topic, by reason.',
     labels: ['reason'],
   },
+  weir_pipeline_partition_paused: {
+    type: 'gauge',
+    help: '1 while a partition stands still: too much of it is unreadable, a schema is not known yet, or the tables refuse its rows.',
+    labels: ['partition', 'reason'],
+  },
   weir_pipeline_corrections_total: {
     type: 'counter',
     help: 'Windows folded again from the raw table because of late samples.',
