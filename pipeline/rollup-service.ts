@@ -199,13 +199,14 @@ export class RollupService implements Service {
     // Not ours: somebody set it by hand, and may have set it behind what was not read yet.
     this.#ports.metrics.add('weir_offset_gap_total', 1, { topic })
     const newestMs = await this.#reading(() => largestAppendMs(this.#ports.admin, topic, partition))
-    const end = await this.#endOf(topic, partition)
-    return distrustingCheckpoint(Math.min(offset, end), newestMs)
+    const { earliest, end } = await this.#rangeOf(topic, partition)
+    // Beyond the end it says nothing of what was counted, and the end moves while we look.
+    return distrustingCheckpoint(offset > end ? earliest : offset, newestMs)
   }
 
   /** Offsets that were folded and are gone will be given to other records: nothing can be right. */
   async #refuseShortLog(topic: string, partition: number, position: number): Promise<void> {
-    const end = await this.#endOf(topic, partition)
+    const { end } = await this.#rangeOf(topic, partition)
     if (position <= end) return
     const text = `${topic}/${partition} ends at ${end}, but records up to ${position} were counted: the log has lost its tail`
     const failure = new Failure('internal', text)
@@ -213,9 +214,9 @@ export class RollupService implements Service {
     throw failure
   }
 
-  async #endOf(topic: string, partition: number): Promise<number> {
+  async #rangeOf(topic: string, partition: number) {
     const ranges = await this.#reading(() => this.#ports.admin.offsetRange(topic))
-    return ranges.get(partition)?.end ?? 0
+    return ranges.get(partition) ?? { earliest: 0, end: 0 }
   }
 
   /** Questions to the log are asked until it answers. */
