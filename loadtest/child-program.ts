@@ -1,4 +1,4 @@
-/** Programs that a bench starts: our own binary as a process, watched to its end. */
+/** Programs that a bench starts: our own binary or a peer's as a process, watched to its end. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
@@ -13,56 +13,76 @@ export type ChildProgram = Readonly<{
   ready: Promise<void>
   /** Resolves when it has ended with 0; otherwise rejects with the end of what it printed. */
   ended: Promise<void>
+  /** Resolves when it says this, as a message of this type or as a line; rejects when it ends before. */
+  says(word: string): Promise<void>
   /** Asks it to end, and makes it end after a while. */
   end(): Promise<void>
+  /** SIGKILL. Resolves when it is gone. */
+  kill(): Promise<void>
 }>
 
 /** `weir <args>` of this very build. */
 export const startWeir = (args: readonly string[], env: Readonly<NodeJS.ProcessEnv>) =>
   startProgram(['--enable-source-maps', join(import.meta.dirname, '../cli/weir.js'), ...args], env)
 
-export function startProgram(
+/** A program of Node's, which may tell us things over its channel. */
+export const startProgram = (args: readonly string[], env: Readonly<NodeJS.ProcessEnv>) =>
+  watched(spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] }))
+
+/** Any other program, which may tell us things in lines on standard output. */
+export const startCommand = (
+  command: string,
   args: readonly string[],
-  env: Readonly<NodeJS.ProcessEnv>,
-): ChildProgram {
-  const child = spawn(process.execPath, args, {
-    env,
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-  })
+  options: Readonly<{ env: Readonly<NodeJS.ProcessEnv>; cwd?: string }>,
+) => watched(spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] }))
+
+function watched(child: ChildProcess): ChildProgram {
   let tail = ''
   const keep = (chunk: Buffer): void => void (tail = (tail + chunk.toString()).slice(-TAIL_CHARS))
   child.stdout?.on('data', keep)
   child.stderr?.on('data', keep)
   const ended = endOf(child, () => tail)
-  const ready = Promise.race([
-    new Promise<void>((resolve) => child.on('message', (sent) => isReady(sent) && resolve())),
-    ended,
-  ])
+  const says = (word: string): Promise<void> =>
+    Promise.race([
+      new Promise<void>((resolve) => {
+        child.on('message', (sent) => typeOf(sent) === word && resolve())
+        child.stdout?.on('data', () => tail.split('\n').includes(word) && resolve())
+      }),
+      ended,
+    ])
+  const ready = says('ready')
   // Whoever waits for one of them sees the failure; the other must not end the process.
   ready.catch(() => {})
   ended.catch(() => {})
-  const end = async (): Promise<void> => {
+  const stopped = async (signal: NodeJS.Signals): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return
     const exit = once(child, 'exit')
-    child.kill('SIGTERM')
+    child.kill(signal)
     const impatience = setTimeout(() => child.kill('SIGKILL'), END_MS)
     await exit
     clearTimeout(impatience)
   }
-  return { pid: child.pid ?? -1, ready, ended, end }
+  return {
+    pid: child.pid ?? -1,
+    ...{ ready, ended, says },
+    end: () => stopped('SIGTERM'),
+    kill: () => stopped('SIGKILL'),
+  }
 }
 
-const isReady = (sent: unknown): boolean =>
-  typeof sent === 'object' && sent !== null && 'type' in sent && sent.type === 'ready'
+const typeOf = (sent: unknown): unknown =>
+  typeof sent === 'object' && sent !== null && 'type' in sent ? sent.type : undefined
 
 async function endOf(child: ChildProcess, tail: () => string): Promise<void> {
   const code = await new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject)
+    child.once('error', (cause) =>
+      reject(new Failure('unavailable', `${child.spawnfile} does not start`, { cause })),
+    )
     child.once('close', resolve)
   })
   if (code === 0) return
   throw new Failure(
     'unavailable',
-    `${child.spawnargs.slice(2).join(' ')} ended with ${code}:\n${tail()}`,
+    `${child.spawnargs.slice(1).join(' ')} ended with ${code}:\n${tail()}`,
   )
 }

@@ -22,6 +22,7 @@ export type CpuReport = Readonly<{
   /** CPU seconds per million messages, by server: the median of the rounds. */
   cpuSPerMillion: Readonly<Record<string, number>>
   residentMiB: Readonly<Record<string, number>>
+  peakMiB: Readonly<Record<string, number>>
   generatorCpuSPerMillion: number
   messagesPerS: number
   rounds: number
@@ -40,16 +41,19 @@ export function cpuReport(
   const names = [...(used[0]?.round.cpuS.keys() ?? [])]
   const perMillion = (seconds: (round: MeasuredRound) => number): number =>
     median(used.map(({ round, messages }) => (seconds(round) / messages) * 1e6))
+  const mib = (memory: 'residentMiB' | 'peakMiB'): Readonly<Record<string, number>> =>
+    Object.fromEntries(
+      [...(used[0]?.round[memory].keys() ?? [])].map((name) => [
+        name,
+        median(used.map(({ round }) => round[memory].get(name) ?? Number.NaN)),
+      ]),
+    )
   return {
     cpuSPerMillion: Object.fromEntries(
       names.map((name) => [name, perMillion((round) => round.cpuS.get(name) ?? Number.NaN)]),
     ),
-    residentMiB: Object.fromEntries(
-      names.map((name) => [
-        name,
-        median(used.map(({ round }) => round.residentMiB.get(name) ?? Number.NaN)),
-      ]),
-    ),
+    residentMiB: mib('residentMiB'),
+    peakMiB: mib('peakMiB'),
     generatorCpuSPerMillion: perMillion(({ generatorCpuS }) => generatorCpuS),
     messagesPerS: median(used.map(({ round, messages }) => messages / round.tookS)),
     rounds: rounds.length,
@@ -63,20 +67,24 @@ export function printCpuReport(title: string, report: CpuReport): void {
   const servers = Object.entries(report.cpuSPerMillion)
   printTable([
     [title, 'CPU-s per million', 'MiB resident'],
-    ...servers.map(([name, value]) => [name, value, report.residentMiB[name] ?? Number.NaN]),
+    ...servers.map(([name, value]) => [name, value, report.residentMiB[name] ?? '']),
     ['(generator)', report.generatorCpuSPerMillion, ''],
   ])
-  const { messagesPerS, rounds, unsteadyRounds, driftMax, stolenMax } = report
+  process.stdout.write(`${Math.round(report.messagesPerS)} messages a second.\n`)
+  process.stdout.write(`${calibrationText(report)}\n`)
+  process.stdout.write('The generator shares the machine and is no part of any other line.\n')
+}
+
+/** How far the figures of this run can be believed. */
+export function calibrationText(report: CpuReport): string {
+  const { rounds, unsteadyRounds, driftMax, stolenMax } = report
   const percent = (share: number): string => `${(share * 100).toFixed(1)} %`
-  process.stdout.write(
-    [
-      `Each figure is the median of ${rounds - leftOut(report)} rounds; ${Math.round(messagesPerS)} messages a second.`,
-      `Calibration: a fixed loop before and after each round moved by up to ${percent(driftMax)}, ` +
-        `${percent(stolenMax)} of the time was stolen; ${unsteadyRounds} of ${rounds} rounds were unsteady ` +
-        `(over ${percent(DRIFT_MAX)}), ${leftOut(report)} left out.`,
-      'The generator shares the machine and is no part of any other line.\n',
-    ].join('\n'),
-  )
+  return [
+    `Each figure is the median of ${rounds - leftOut(report)} rounds.`,
+    `Calibration: a fixed loop before and after each round moved by up to ${percent(driftMax)}, ` +
+      `${percent(stolenMax)} of the time was stolen; ${unsteadyRounds} of ${rounds} rounds were unsteady ` +
+      `(over ${percent(DRIFT_MAX)}), ${leftOut(report)} left out.`,
+  ].join('\n')
 }
 
 /** Unsteady rounds count where no round was steady. */

@@ -2,7 +2,7 @@
 import { commandOfCommands } from '../../platform/lifecycle/command-with-options.ts'
 import { benchLiveCommand } from './bench-live.ts'
 import { benchMqttCommand } from './bench-mqtt.ts'
-import { benchPipelineCommand } from './bench-pipeline.ts'
+import { benchRollupCommand } from './bench-rollup.ts'
 import { benchStartCommand } from './bench-start.ts'
 
 export const benchCommand = commandOfCommands({
@@ -10,7 +10,7 @@ export const benchCommand = commandOfCommands({
   summary: 'measures CPU seconds per million messages, latency and start-up',
   commands: {
     mqtt: benchMqttCommand,
-    pipeline: benchPipelineCommand,
+    rollup: benchRollupCommand,
     live: benchLiveCommand,
     start: benchStartCommand,
   },

@@ -10,16 +10,40 @@ const TICKS_PER_SECOND = 100
 /** User and system time of a process and all its threads, in seconds; undefined when it is gone. */
 export function cpuSeconds(pid: number): number | undefined {
   const stat = readText(`/proc/${pid}/stat`)
-  if (stat === undefined) return undefined
-  // The second field is the program's name in parentheses and may hold spaces.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
+  return stat === undefined ? undefined : secondsIn(stat)
 }
 
-/** Resident memory in MiB. */
-export function residentMiB(pid: number): number {
-  const kib = /^VmRSS:\s+(\d+)/m.exec(readText(`/proc/${pid}/status`) ?? '')?.[1]
-  return Number(kib ?? Number.NaN) / 1024
+/** The part of it that threads of this name have used, as long as they live. */
+export function threadCpuSeconds(pid: number, threadName: string): number {
+  let sum = 0
+  for (const task of tasksOf(pid)) {
+    if (readText(`/proc/${pid}/task/${task}/comm`)?.trim() !== threadName) continue
+    // A thread that ended between the two reads is missing, as it would be a moment later.
+    sum += secondsIn(readText(`/proc/${pid}/task/${task}/stat`) ?? '')
+  }
+  return sum
+}
+
+function secondsIn(stat: string): number {
+  // The second field is the program's name in parentheses and may hold spaces.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / TICKS_PER_SECOND
+}
+
+function tasksOf(pid: number): readonly string[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`)
+  } catch {
+    return [] // Gone; whoever asks for the process's own time learns it.
+  }
+}
+
+/** Resident memory in MiB: now, and the most that it ever was. */
+export function residentMiB(pid: number): Readonly<{ now: number; peak: number }> {
+  const status = readText(`/proc/${pid}/status`) ?? ''
+  const mib = (field: string): number =>
+    Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? Number.NaN) / 1024
+  return { now: mib('VmRSS'), peak: mib('VmHWM') }
 }
 
 /** The process that listens on a TCP port of this machine, if we may see it. */

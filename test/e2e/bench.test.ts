@@ -5,7 +5,10 @@ import { type System, startSystem, weir } from '../system.ts'
 
 const SMALL: Readonly<Record<string, readonly string[]>> = {
   'bench mqtt': ['--connections', '20', '--rate', '200', '--seconds', '1', '--rounds', '1'],
-  'bench pipeline': ['--records', '5000', '--devices', '50', '--rounds', '1'],
+  'bench rollup': [
+    ...['--records', '5000', '--devices', '50', '--rounds', '1'],
+    ...['--peers', '1', '--only', 'weir,kafkajs'],
+  ],
   'loadtest run': ['--devices', '5', '--rate', '50', '--duration', '2', '--reconcile'],
 }
 

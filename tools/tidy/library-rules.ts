@@ -6,13 +6,16 @@
 import { posix } from 'node:path'
 import { type Finding, importsOf, type SourceFile } from './source-tree.ts'
 
+/** A program that we compare with: it takes libraries as they come. */
+const PEER = 'loadtest/peers/kafkajs-each-message.ts'
+
 /** Where each library enters. Two files only where they end up in different processes. */
 const DOORS: Readonly<Record<string, readonly string[]>> = {
-  '@clickhouse/client': ['platform/clickhouse/clickhouse.ts'],
-  '@kafkajs/confluent-schema-registry': ['platform/kafka/schema-registry.ts'],
+  '@clickhouse/client': ['platform/clickhouse/clickhouse.ts', PEER],
+  '@kafkajs/confluent-schema-registry': ['platform/kafka/schema-registry.ts', PEER],
   ajv: [],
   avsc: ['schemas/avro-codec.ts'],
-  kafkajs: ['platform/kafka/kafkajs-replacements.ts'],
+  kafkajs: ['platform/kafka/kafkajs-replacements.ts', PEER],
   'mqtt-packet': ['loadtest/mqtt-client.ts'],
   'p-limit': ['platform/flow/limit-concurrency.ts'],
   pg: ['platform/postgres/postgres.ts'],

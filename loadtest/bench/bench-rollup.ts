@@ -1,0 +1,174 @@
+/**
+ * `bench rollup`: what it costs to count a preloaded topic, each contender as a process of its own on
+ * the servers of the stack, with exact counts and sums checked each time. Start-up is part of every
+ * figure; Kafka, ClickHouse's inserts and ClickHouse's merges are on their own lines.
+ *
+ * What it does not show: late data, several processes, or servers on other machines.
+ */
+import type { OptionValues } from '../../platform/config/options.ts'
+import { Failure } from '../../platform/failure.ts'
+import { EXIT } from '../../platform/lifecycle/exit-codes.ts'
+import { commandWithOptions } from '../../platform/lifecycle/command-with-options.ts'
+import { withStack } from '../own-stack.ts'
+import { ProgressLine } from '../progress-line.ts'
+import { median, printJson, printTable } from '../report.ts'
+import { readStackFile } from '../stack-file.ts'
+import { BENCH_OPTIONS, calibrationText, type CpuReport, cpuReport } from './bench-options.ts'
+import { withBenchSpace } from './bench-space.ts'
+import { type MeasuredRound, measured, type Servers } from './measured-round.ts'
+import { preload } from './preload.ts'
+import {
+  CONTENDER_NOTES,
+  CONTENDERS,
+  type Contender,
+  type Counted,
+  runContender,
+} from './rollup-contenders.ts'
+import { serversOf } from './stack-servers.ts'
+
+const { stack, serversDir, rounds, json } = BENCH_OPTIONS
+const OPTIONS = {
+  ...{ stack, serversDir, rounds, json },
+  records: { kind: 'integer', default: 2_000_000, min: 1000, max: 50_000_000, doc: 'Per round.' },
+  devices: { kind: 'integer', default: 5000, min: 1, max: 1_000_000, doc: 'Two series each.' },
+  peers: {
+    kind: 'integer',
+    default: 1,
+    min: 0,
+    max: 100,
+    doc: 'Rounds in which the peers count the same topic as well, the first ones.',
+  },
+  only: {
+    kind: 'list',
+    default: CONTENDERS,
+    doc: `Who counts: some of ${CONTENDERS.join(', ')}.`,
+  },
+} as const
+
+const PARTITIONS = 8
+
+type Result = Readonly<{ round: MeasuredRound; messages: number; counted: Counted }>
+type Results = ReadonlyMap<Contender, readonly Result[]>
+
+export const benchRollupCommand = commandWithOptions({
+  name: 'bench rollup',
+  summary: 'CPU seconds per million records into exact rollups, with peers on the same topic',
+  options: OPTIONS,
+  run: (options, env) =>
+    withStack({ ...options, env }, (stackPath) => benchRollup(stackPath, options, env)),
+})
+
+async function benchRollup(
+  stackPath: string,
+  options: OptionValues<typeof OPTIONS>,
+  env: Readonly<NodeJS.ProcessEnv>,
+): Promise<number> {
+  const asked = contendersOf(options.only)
+  const servers = new Map(
+    [...serversOf(stackPath, ['kafka', 'clickhouse'])].filter(([name]) =>
+      ['kafka', 'clickhouse'].includes(name),
+    ),
+  )
+  const results = new Map<Contender, Result[]>()
+  for (let index = 0; index < options.rounds; index++) {
+    const contenders = asked.filter((name) => name === 'weir' || index < options.peers)
+    const title = `bench rollup: round ${index + 1} of ${options.rounds}`
+    await oneRound(stackPath, { ...options, env, contenders, servers, title, results })
+  }
+  const reports = new Map([...results].map(([name, each]) => [name, cpuReport(each)] as const))
+  printReports(results, reports)
+  if (options.json) {
+    const { records, devices } = options
+    const contenders = Object.fromEntries(
+      [...reports].map(([name, report]) => [name, { ...report, ...spread(results, name) }]),
+    )
+    printJson({ command: 'bench rollup', ok: true, records, devices, contenders })
+  }
+  return EXIT.ok
+}
+
+function contendersOf(only: readonly string[]): readonly Contender[] {
+  for (const name of only) {
+    if (CONTENDERS.some((known) => known === name)) continue
+    throw new Failure('config_invalid', `--only: "${name}" is none of ${CONTENDERS.join(', ')}`)
+  }
+  return CONTENDERS.filter((name) => only.includes(name))
+}
+
+async function oneRound(
+  stackPath: string,
+  options: Readonly<{
+    env: Readonly<NodeJS.ProcessEnv>
+    contenders: readonly Contender[]
+    servers: Servers
+    records: number
+    devices: number
+    title: string
+    results: Map<Contender, Result[]>
+  }>,
+): Promise<void> {
+  const { env, contenders, servers, records, devices, title, results } = options
+  const progress = new ProgressLine()
+  try {
+    await withBenchSpace(
+      readStackFile(stackPath),
+      { env, partitions: PARTITIONS },
+      async (space) => {
+        let written = 0
+        progress.show(() => `${title}: preloading, ${written} of ${records}`)
+        const loaded = await preload(space, { records, devices, progress: (n) => (written = n) })
+        for (const name of contenders) {
+          progress.show(() => `${title}: ${name} counts ${records} records`)
+          const { round, result } = await measured(servers, (meter) =>
+            runContender(name, { space, loaded, meter }),
+          )
+          const before = results.get(name) ?? []
+          results.set(name, [...before, { round, messages: loaded.records, counted: result }])
+        }
+      },
+    )
+  } finally {
+    progress.stop()
+  }
+}
+
+function printReports(results: Results, reports: ReadonlyMap<Contender, CpuReport>): void {
+  const ours = reports.get('weir')?.cpuSPerMillion['weir']
+  for (const [name, report] of reports) {
+    const { startCpuS, recordsPerS, cpuSPerMillionMin, cpuSPerMillionMax } = spread(results, name)
+    const own = report.cpuSPerMillion[name] ?? Number.NaN
+    printTable([
+      [CONTENDER_NOTES[name], 'CPU-s per million'],
+      ...Object.entries(report.cpuSPerMillion),
+      [
+        '(the process alone, least and most)',
+        `${shown(cpuSPerMillionMin)} to ${shown(cpuSPerMillionMax)}`,
+      ],
+      ['(of it the start, CPU seconds)', startCpuS],
+      ['MiB resident at most', report.peakMiB[name] ?? Number.NaN],
+      ['records a second', Math.round(recordsPerS)],
+      ['records a second and core', Math.round(1e6 / own)],
+      ...(ours === undefined || name === 'weir' ? [] : [['times ours', own / ours] as const]),
+    ])
+    process.stdout.write(`${calibrationText(report)}\n\n`)
+  }
+  process.stdout.write(
+    'Every count and sum is exact: raw rows and each window, where there are any.\n',
+  )
+}
+
+const shown = (value: number): string => value.toFixed(2)
+
+/** What the medians of the report leave out. */
+function spread(results: Results, name: Contender) {
+  const each = results.get(name) ?? []
+  const perMillion = each.map(
+    ({ round, messages }) => ((round.cpuS.get(name) ?? Number.NaN) / messages) * 1e6,
+  )
+  return {
+    cpuSPerMillionMin: Math.min(...perMillion),
+    cpuSPerMillionMax: Math.max(...perMillion),
+    startCpuS: median(each.map(({ counted }) => counted.readyCpuS)),
+    recordsPerS: median(each.map(({ counted, messages }) => messages / counted.tookS)),
+  }
+}
