@@ -6,7 +6,7 @@
 import { emptyWindowState, mergeInto, type WindowState } from '../schemas/window-merge.ts'
 import { bundled } from './late-recompute.ts'
 import type { Cascade, RollupSink, RowFold, SeriesCells } from './sinks/rollup-sink.ts'
-import type { FoldSnapshot } from './window/fold-snapshot.ts'
+import type { SettledSnapshot } from './window/fold-snapshot.ts'
 import { type RollupRow, RollupRows } from './window/rollup-row.ts'
 import type { SeriesRef } from './window/series.ts'
 import { CASCADES, RESOLUTIONS_MS, windowStartMs } from './window/tumbling-windows.ts'
@@ -18,7 +18,7 @@ const MINUTE_INDEX = RESOLUTIONS_MS.indexOf(CASCADES[0].childMs)
 
 /** Resolves with the number of rows written. The minutes of the snapshots must be durable. */
 export async function writeCascades(
-  snapshots: readonly FoldSnapshot[],
+  snapshots: readonly SettledSnapshot[],
   sink: RollupSink,
 ): Promise<number> {
   let written = 0
@@ -31,10 +31,10 @@ export async function writeCascades(
   return written
 }
 
-type Range = Readonly<{ fromMs: number; toMs: number; snapshots: FoldSnapshot[] }>
+type Range = Readonly<{ fromMs: number; toMs: number; snapshots: SettledSnapshot[] }>
 
 /** Starts of the parents that ended in (C of the last commit, C]; partitions that agree together. */
-function endedRanges(snapshots: readonly FoldSnapshot[], parentMs: number): Iterable<Range> {
+function endedRanges(snapshots: readonly SettledSnapshot[], parentMs: number): Iterable<Range> {
   const ranges = new Map<string, Range>()
   for (const snapshot of snapshots) {
     const { fromMs, toMs } = endedRange(snapshot, parentMs)
@@ -47,7 +47,7 @@ function endedRanges(snapshots: readonly FoldSnapshot[], parentMs: number): Iter
   return ranges.values()
 }
 
-const endedRange = ({ cascadedToMs, checkpoint }: FoldSnapshot, parentMs: number) => ({
+const endedRange = ({ cascadedToMs, checkpoint }: SettledSnapshot, parentMs: number) => ({
   fromMs: windowStartMs(cascadedToMs, parentMs),
   toMs: windowStartMs(checkpoint.closedToMs, parentMs),
 })
@@ -65,7 +65,7 @@ async function writeEnded(range: Range, cascade: Cascade, sink: RollupSink): Pro
 }
 
 async function writeCorrected(
-  snapshot: FoldSnapshot,
+  snapshot: SettledSnapshot,
   cascade: Cascade,
   sink: RollupSink,
 ): Promise<number> {
@@ -81,7 +81,7 @@ async function writeCorrected(
 
 /** Parents that had ended by the last commit, and hold a minute that was corrected now. */
 function* correctedParents(
-  snapshot: FoldSnapshot,
+  snapshot: SettledSnapshot,
   parentMs: number,
 ): Generator<SeriesCells<SeriesRef>> {
   const { fromMs } = endedRange(snapshot, parentMs)
@@ -96,7 +96,7 @@ function* correctedParents(
 }
 
 type ParentOptions = Readonly<{
-  snapshots: readonly FoldSnapshot[]
+  snapshots: readonly SettledSnapshot[]
   cascade: Cascade
   sink: RollupSink
   corrected: boolean
@@ -105,7 +105,7 @@ type ParentOptions = Readonly<{
 /** Merges children, which come in the order of their series and starts, into their parents. */
 class ParentFold implements RowFold {
   readonly #options: ParentOptions
-  readonly #byPartition: ReadonlyMap<number, FoldSnapshot>
+  readonly #byPartition: ReadonlyMap<number, SettledSnapshot>
   #rows: RollupRows<SeriesRef>
   #written = 0
   #series: SeriesRef | undefined

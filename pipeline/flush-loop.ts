@@ -1,14 +1,17 @@
 /**
- * Flushes all partitions of the process together, one flush at a time: few large inserts instead
- * of many small ones. A beat starts a flush, or enough waiting rows do.
+ * Writes the rows of all partitions of the process together, one flush at a time: few large
+ * inserts instead of many small ones. A beat starts a flush, or enough waiting rows do. Settling
+ * them goes on beside the next flush.
  */
 import type { Clock } from '../platform/clock.ts'
 import { type Timers } from './timers.ts'
+import { SettleLanes } from './settle-lanes.ts'
 import {
   type FlushPorts,
-  type FlushTotals,
   type PartitionFlush,
-  writeFlush,
+  type RowTotals,
+  type SettleTotals,
+  writeRows,
 } from './write-flush.ts'
 
 export type FlushLoopOptions = Readonly<{
@@ -18,13 +21,15 @@ export type FlushLoopOptions = Readonly<{
   ports: FlushPorts
   /** The partitions that have something to flush, each from one moment. */
   collect(): Readonly<{ flushes: PartitionFlush[]; release: () => void }>
-  flushed(totals: FlushTotals, tookMs: number): void
+  flushed(totals: RowTotals, tookMs: number): void
+  settled(partition: number, totals: SettleTotals): void
 }>
 
 export class FlushLoop {
   /** Rejects when a flush fails for good; nothing is committed then. */
   readonly failure: Promise<never>
   readonly #options: FlushLoopOptions
+  readonly #lanes: SettleLanes
   #fail: (error: unknown) => void = () => {}
   #cancel: () => void = () => {}
   #wake: () => void = () => {}
@@ -37,13 +42,17 @@ export class FlushLoop {
       this.#fail = reject
     })
     this.failure.catch(() => undefined)
+    const failed = (error: unknown): void => this.#failed(error)
+    this.#lanes = new SettleLanes({ ports: options.ports, settled: options.settled, failed })
   }
 
   start(): void {
-    this.#running = this.#run().catch((error: unknown) => {
-      // While stopping, a flush that did not succeed only means a longer replay after the start.
-      if (!this.#stopping) this.#fail(error)
-    })
+    this.#running = this.#run().catch((error: unknown) => this.#failed(error))
+  }
+
+  /** Flushes of this partition that are written and not yet committed. */
+  unsettled(partition: number): number {
+    return this.#lanes.waiting(partition)
   }
 
   /** Flushes now instead of at the next beat. */
@@ -56,6 +65,12 @@ export class FlushLoop {
     this.#stopping = true
     this.#wake()
     await this.#running
+    await this.#lanes.idle()
+  }
+
+  #failed(error: unknown): void {
+    // While stopping, a flush that did not succeed only means a longer replay after the start.
+    if (!this.#stopping) this.#fail(error)
   }
 
   async #run(): Promise<void> {
@@ -83,8 +98,12 @@ export class FlushLoop {
     const { flushes, release } = collect()
     if (flushes.length === 0) return
     const startedMs = clock.monotonicMs()
-    const totals = await writeFlush(flushes, ports)
+    const totals = await writeRows(
+      flushes.map((flush) => flush.snapshot),
+      ports.sink,
+    )
     release()
     flushed(totals, clock.monotonicMs() - startedMs)
+    for (const flush of flushes) this.#lanes.add(flush)
   }
 }

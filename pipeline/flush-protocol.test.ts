@@ -14,7 +14,7 @@ import { tickRecord } from '../schemas/telemetry.ts'
 import * as checkpoints from './window/checkpoint.ts'
 import { emptyRecord, LOG_START_MS, logs } from './testing/fold-log.ts'
 import { PartitionFold } from './window/partition-fold.ts'
-import { writeFlush } from './write-flush.ts'
+import { settle, writeRows } from './write-flush.ts'
 
 const RUNS = 3_000
 /** A mutant ends at its first failure, so only one that survives costs all of these. */
@@ -31,7 +31,9 @@ function exactness(modules: Modules) {
 }
 
 test('tables equal brute force after any crashes, zombies, stale commits and blind starts', async () => {
-  await fc.assert(exactness({ PartitionFold, writeFlush, ...checkpoints }), { numRuns: RUNS })
+  await fc.assert(exactness({ PartitionFold, writeRows, settle, ...checkpoints }), {
+    numRuns: RUNS,
+  })
 })
 
 type Mutation = Readonly<{
@@ -77,10 +79,10 @@ const MUTATIONS: readonly Mutation[] = [
     rule: 'late marks are recomputed before the commit',
     file: 'write-flush.js',
     edits: [
-      ['const corrections = await correct(snapshots, ports);', ''],
+      ['const corrections = await correct(flush.snapshot, ports);', ''],
       [
-        'const samples = raw',
-        'const corrections = await correct(snapshots, ports);\nconst samples = raw',
+        'return { corrections, cascaded',
+        'const corrections = await correct(flush.snapshot, ports);\nreturn { corrections, cascaded',
       ],
     ],
   },
@@ -89,7 +91,15 @@ const MUTATIONS: readonly Mutation[] = [
     file: 'write-flush.js',
     edits: [
       ['await sink.insertSamples(raw);', ';'],
-      ['let commits = 0;', 'let commits = 0; if (raw.length > 0) await sink.insertSamples(raw);'],
+      [
+        'async function settle(flush, ports) {',
+        `async function settle(flush, ports) {
+           const totals = await settleFirst(flush, ports);
+           if (flush.snapshot.raw.count > 0) await ports.sink.insertSamples([flush.snapshot.raw]);
+           return totals;
+         }
+         async function settleFirst(flush, ports) {`,
+      ],
     ],
   },
   {
@@ -128,10 +138,10 @@ const MUTATIONS: readonly Mutation[] = [
     rule: 'hours are merged before the commit',
     file: 'write-flush.js',
     edits: [
-      ['const cascaded = await writeCascades(snapshots, sink);', ''],
+      ['const cascaded = await writeCascades([flush.snapshot], ports.sink);', ''],
       [
-        'const samples = raw',
-        'const cascaded = await writeCascades(snapshots, sink);\nconst samples = raw',
+        'return { corrections, cascaded',
+        'const cascaded = await writeCascades([flush.snapshot], ports.sink);\nreturn { corrections, cascaded',
       ],
     ],
   },
@@ -202,7 +212,7 @@ test('a start without a checkpoint to trust recomputes from raw what older recor
     { kind: 'read', slot: 0, records: 1 },
     { kind: 'flush', slot: 0, fault: undefined },
   ]
-  const real = { PartitionFold, writeFlush, ...checkpoints }
+  const real = { PartitionFold, writeRows, settle, ...checkpoints }
   assert.equal(await new FlushWorld(real, log, () => 0).run(schedule), undefined)
   const guessing = await mutant({
     rule: 'distrust',

@@ -4,7 +4,7 @@
  * read in bundles, and rows are handed on bundle by bundle.
  */
 import type { RollupSink, SampleFold, SeriesCells } from './sinks/rollup-sink.ts'
-import type { FoldSnapshot, LateMarks } from './window/fold-snapshot.ts'
+import type { LateMarks, SettledSnapshot } from './window/fold-snapshot.ts'
 import { RollupRows } from './window/rollup-row.ts'
 import type { Series, SeriesRef } from './window/series.ts'
 import { SketchBuilder } from './window/sketch-builder.ts'
@@ -19,7 +19,7 @@ const CELLS_PER_READ = 4_000
  * already.
  */
 export async function* correctedRows(
-  snapshot: FoldSnapshot,
+  snapshot: SettledSnapshot,
   sink: RollupSink,
 ): AsyncGenerator<readonly RollupRows[]> {
   const sketch = new SketchBuilder()
@@ -63,13 +63,13 @@ type Current = { series: Series; startMs: number } | undefined
 
 /** Folds samples that come series by series in time order into the marked windows only. */
 class MarkedFold implements SampleFold {
-  readonly #snapshot: FoldSnapshot
+  readonly #snapshot: SettledSnapshot
   readonly #sketch: SketchBuilder
   readonly #rows = RESOLUTIONS_MS.map((size) => new RollupRows(size))
   readonly #windows = RESOLUTIONS_MS.map(() => new WindowCollector())
   readonly #current: Current[] = RESOLUTIONS_MS.map(() => undefined)
 
-  constructor(snapshot: FoldSnapshot, sketch: SketchBuilder) {
+  constructor(snapshot: SettledSnapshot, sketch: SketchBuilder) {
     this.#snapshot = snapshot
     this.#sketch = sketch
   }

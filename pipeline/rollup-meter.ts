@@ -2,7 +2,7 @@
 import type { Metrics } from '../platform/observe/metrics.ts'
 import type { PartitionRunner } from './partition-runner.ts'
 import { type FoldCounts, NO_COUNTS } from './window/partition-fold.ts'
-import type { FlushTotals } from './write-flush.ts'
+import type { RowTotals, SettleTotals } from './write-flush.ts'
 
 export class RollupMeter {
   readonly #metrics: Metrics
@@ -51,9 +51,12 @@ export class RollupMeter {
     this.#metrics.set('weir_pipeline_queued_bytes', bytes)
   }
 
-  flushed(totals: FlushTotals, tookMs: number): void {
+  flushed(totals: RowTotals, tookMs: number): void {
     this.#metrics.observe('weir_pipeline_flush_seconds', tookMs / 1000)
     this.#metrics.add('weir_pipeline_rollup_rows_total', totals.rollups)
+  }
+
+  settled(totals: SettleTotals): void {
     this.#metrics.add('weir_pipeline_corrections_total', totals.corrections)
     this.#metrics.add('weir_pipeline_cascaded_rows_total', totals.cascaded)
   }

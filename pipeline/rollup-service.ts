@@ -49,7 +49,7 @@ import {
 } from './window/checkpoint.ts'
 import type { RollupRows } from './window/rollup-row.ts'
 import { FOLD_EPOCH } from './window/window-version.ts'
-import type { PartitionFlush } from './write-flush.ts'
+import type { PartitionFlush, SettleTotals } from './write-flush.ts'
 
 export type RollupPorts = Readonly<{
   consumer(handler: LogConsumerHandler): LogConsumer
@@ -89,6 +89,8 @@ export type RollupOptions = Pick<
   }>
 
 const SCHEMA_RETRY_MS = 1_000
+/** Flushes of a partition that may be written before the first of them is committed. */
+const UNSETTLED_MAX = 8
 
 export class RollupService implements Service {
   readonly name = 'rollup'
@@ -101,6 +103,8 @@ export class RollupService implements Service {
   readonly #flushes: FlushLoop
   readonly #runners = new Map<number, PartitionRunner>()
   readonly #runnerPorts: RunnerPorts
+  /** Partitions that are not read because their settling is behind. */
+  readonly #held = new Set<number>()
   #fail: (error: unknown) => void = () => {}
   #stops: (() => void)[] = []
   #draining = false
@@ -238,6 +242,7 @@ export class RollupService implements Service {
     runner.close()
     this.#gate.remove(runner.takeBytes())
     this.#runners.delete(partition)
+    this.#held.delete(partition)
     this.#meter.forget(runner)
   }
 
@@ -274,13 +279,32 @@ export class RollupService implements Service {
       },
       collect: () => this.#collect(),
       flushed: (totals, tookMs) => this.#meter.flushed(totals, tookMs),
+      settled: (partition, totals) => this.#settled(partition, totals),
     })
   }
 
   #collect(): Readonly<{ flushes: PartitionFlush[]; release: () => void }> {
-    const taken = [...this.#runners.values()].flatMap((runner) => runner.takeFlush() ?? [])
+    const taken = [...this.#runners.values()].flatMap((runner) => {
+      const crowded = this.#flushes.unsettled(runner.partition) >= UNSETTLED_MAX
+      if (crowded) this.#hold(runner)
+      return crowded ? [] : (runner.takeFlush() ?? [])
+    })
     const bytes = taken.reduce((sum, each) => sum + each.bytes, 0)
     return { flushes: taken.map(({ flush }) => flush), release: () => this.#gate.remove(bytes) }
+  }
+
+  /** A partition that cannot commit is not read any further; the others go on. */
+  #hold({ partition }: PartitionRunner): void {
+    if (this.#held.has(partition)) return
+    this.#held.add(partition)
+    this.#consumer.pause(this.#options.topic, partition)
+  }
+
+  #settled(partition: number, totals: SettleTotals): void {
+    this.#meter.settled(totals)
+    if (!this.#held.has(partition) || this.#flushes.unsettled(partition) > UNSETTLED_MAX / 2) return
+    this.#held.delete(partition)
+    this.#consumer.resume(this.#options.topic, partition)
   }
 
   /** A process that slept through the retention must not correct windows from what is left. */

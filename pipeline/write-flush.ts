@@ -1,28 +1,33 @@
 /**
- * One flush: what some partitions handed over at one moment goes to the tables, and then, and only
+ * How what some partitions handed over at one moment goes to the tables, and how, then and only
  * then, their positions are committed. The order is the promise:
  *
- *   0 series   1 raw rows   2 rollup rows   3 late windows, recomputed from raw
- *   4 hours and days, merged from the tables   5 commit
+ *   together         0 series   1 raw rows   2 rollup rows                              writeRows
+ *   each partition   3 late windows, recomputed from raw   4 hours and days   5 commit     settle
  *
  * A crash between any two steps is repaired by reading the log again from the committed offset:
- * every row is absolute and comes again, or better.
+ * every row is absolute and comes again, or better. Rows of later flushes may be written while an
+ * earlier one is settling, because a row may hold more than its version promises, never less; the
+ * flushes of one partition are settled in their order.
  */
 import { Failure } from '../platform/failure.ts'
 import { writeCascades } from './cascade.ts'
 import { correctedRows } from './late-recompute.ts'
 import type { RollupSink } from './sinks/rollup-sink.ts'
-import type { FoldSnapshot } from './window/fold-snapshot.ts'
+import type { FoldSnapshot, SettledSnapshot } from './window/fold-snapshot.ts'
 import type { RollupRows } from './window/rollup-row.ts'
 import { RESOLUTIONS_MS } from './window/tumbling-windows.ts'
 
-export type PartitionFlush = Readonly<{
-  snapshot: FoldSnapshot
+/** What is left to do for a partition when its rows are written. */
+export type Settlement = Readonly<{
+  snapshot: SettledSnapshot
   /** Resolves when every dead letter of records before P is acknowledged. */
   deadLetters: Promise<unknown>
   /** Commits the snapshot's checkpoint; false when the partition is no longer ours. */
   commit(): Promise<boolean>
 }>
+
+export type PartitionFlush = Settlement & Readonly<{ snapshot: FoldSnapshot }>
 
 export type FlushPorts = Readonly<{
   sink: RollupSink
@@ -32,21 +37,14 @@ export type FlushPorts = Readonly<{
   checkRawRetention(oldestLateAppendMs: number): void
 }>
 
-export type FlushTotals = Readonly<{
-  samples: number
-  rollups: number
-  corrections: number
-  cascaded: number
-  commits: number
-}>
+export type RowTotals = Readonly<{ samples: number; rollups: number }>
+export type SettleTotals = Readonly<{ corrections: number; cascaded: number; committed: boolean }>
 
-/** Rejects when the sink does; nothing is committed then, and the process must not go on. */
-export async function writeFlush(
-  flushes: readonly PartitionFlush[],
-  ports: FlushPorts,
-): Promise<FlushTotals> {
-  const { sink } = ports
-  const snapshots = flushes.map((flush) => flush.snapshot)
+/** Rejects when the sink does; the process must not go on then. */
+export async function writeRows(
+  snapshots: readonly FoldSnapshot[],
+  sink: RollupSink,
+): Promise<RowTotals> {
   await writeSeries(snapshots, sink)
   const raw = snapshots.map((snapshot) => snapshot.raw).filter((rows) => rows.count > 0)
   if (raw.length > 0) await sink.insertSamples(raw)
@@ -56,15 +54,16 @@ export async function writeFlush(
     snapshots.map((snapshot) => snapshot.rollups),
     sink,
   )
-  const corrections = await correct(snapshots, ports)
-  const cascaded = await writeCascades(snapshots, sink)
-  let commits = 0
-  for (const flush of flushes) {
-    await flush.deadLetters
-    if (await flush.commit()) commits += 1
-  }
-  const samples = raw.reduce((sum, rows) => sum + rows.count, 0)
-  return { samples, rollups, corrections, cascaded, commits }
+  return { samples: raw.reduce((sum, rows) => sum + rows.count, 0), rollups }
+}
+
+/** The rows of the snapshot must be durable. Nothing is committed when this rejects. */
+export async function settle(flush: Settlement, ports: FlushPorts): Promise<SettleTotals> {
+  const corrections = await correct(flush.snapshot, ports)
+  const cascaded = await writeCascades([flush.snapshot], ports.sink)
+  await flush.deadLetters
+  const committed = await flush.commit()
+  return { corrections, cascaded, committed }
 }
 
 async function writeSeries(snapshots: readonly FoldSnapshot[], sink: RollupSink): Promise<void> {
@@ -92,15 +91,13 @@ async function writeRollups(
   return written
 }
 
-async function correct(snapshots: readonly FoldSnapshot[], ports: FlushPorts): Promise<number> {
+async function correct(snapshot: SettledSnapshot, ports: FlushPorts): Promise<number> {
+  if (snapshot.late.count === 0) return 0
+  ports.checkRawRetention(snapshot.oldestLateAppendMs)
   let corrections = 0
-  for (const snapshot of snapshots) {
-    if (snapshot.late.count === 0) continue
-    ports.checkRawRetention(snapshot.oldestLateAppendMs)
-    for await (const bundle of correctedRows(snapshot, ports.sink)) {
-      corrections += await writeRollups([bundle], ports.sink)
-      for (const rows of bundle) ports.corrected(rows)
-    }
+  for await (const bundle of correctedRows(snapshot, ports.sink)) {
+    corrections += await writeRollups([bundle], ports.sink)
+    for (const rows of bundle) ports.corrected(rows)
   }
   return corrections
 }

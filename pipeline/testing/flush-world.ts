@@ -19,7 +19,7 @@ import { CASCADES, RESOLUTIONS_MS } from '../window/tumbling-windows.ts'
 import type * as flushes from '../write-flush.ts'
 
 export type Modules = Pick<typeof folds, 'PartitionFold'> &
-  Pick<typeof flushes, 'writeFlush'> &
+  Pick<typeof flushes, 'writeRows' | 'settle'> &
   Pick<
     typeof checkpoints,
     'checkpointMetadata' | 'parseCheckpoint' | 'freshCheckpoint' | 'distrustingCheckpoint'
@@ -168,7 +168,8 @@ export class FlushWorld {
       checkRawRetention: () => {},
     }
     try {
-      await this.#modules.writeFlush([{ snapshot, deadLetters: Promise.resolve(), commit }], ports)
+      await this.#modules.writeRows([snapshot], ports.sink)
+      await this.#modules.settle({ snapshot, deadLetters: Promise.resolve(), commit }, ports)
     } catch (error) {
       if (!(error instanceof Crash)) throw error
       this.#owners.delete(slot)

@@ -26,14 +26,9 @@ export class LateMarks {
   }
 }
 
-/** Everything of one moment between two records of a partition. */
-export type FoldSnapshot = Readonly<{
+/** What is needed of a snapshot when its rows are written. */
+export type SettledSnapshot = Readonly<{
   partition: number
-  newSeries: readonly Series[]
-  messages: readonly NumberedMessage[]
-  raw: RawRows
-  /** One for each resolution. */
-  rollups: readonly RollupRows[]
   late: LateMarks
   /** Append time of the oldest record that made a late mark: its raw rows must not have expired. */
   oldestLateAppendMs: number
@@ -44,3 +39,24 @@ export type FoldSnapshot = Readonly<{
   cascadedToMs: number
   checkpoint: FoldCheckpoint
 }>
+
+/** Everything of one moment between two records of a partition. */
+export type FoldSnapshot = SettledSnapshot &
+  Readonly<{
+    newSeries: readonly Series[]
+    messages: readonly NumberedMessage[]
+    raw: RawRows
+    /** One for each resolution. */
+    rollups: readonly RollupRows[]
+  }>
+
+/** Lets go of the rows. */
+export const settledPart = (snapshot: FoldSnapshot): SettledSnapshot => ({
+  partition: snapshot.partition,
+  late: snapshot.late,
+  oldestLateAppendMs: snapshot.oldestLateAppendMs,
+  correctionVersion: snapshot.correctionVersion,
+  correctedAtMs: snapshot.correctedAtMs,
+  cascadedToMs: snapshot.cascadedToMs,
+  checkpoint: snapshot.checkpoint,
+})

@@ -9,3 +9,11 @@ export async function forEachLimited<T>(
 ): Promise<void> {
   await pLimit(concurrencyMax).map(items, work)
 }
+
+/** Runs what it is given at once or later: never more than so many at one time, in their order. */
+export function concurrencyLimit(
+  concurrencyMax: number,
+): <T>(work: () => Promise<T>) => Promise<T> {
+  const limit = pLimit(concurrencyMax)
+  return (work) => limit(work)
+}

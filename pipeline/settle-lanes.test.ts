@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { SettleLanes } from './settle-lanes.ts'
+import { MemorySink } from './testing/memory-sink.ts'
+import { freshCheckpoint } from './window/checkpoint.ts'
+import { LateMarks } from './window/fold-snapshot.ts'
+import { RawRows } from './window/raw-rows.ts'
+import type { PartitionFlush } from './write-flush.ts'
+
+const flushOf = (
+  partition: number,
+  commit: () => Promise<boolean>,
+  deadLetters: Promise<unknown> = Promise.resolve(),
+): PartitionFlush => ({
+  snapshot: {
+    partition,
+    newSeries: [],
+    messages: [],
+    raw: new RawRows(partition),
+    rollups: [],
+    late: new LateMarks(),
+    oldestLateAppendMs: Infinity,
+    correctionVersion: 1,
+    correctedAtMs: 0,
+    cascadedToMs: 0,
+    checkpoint: freshCheckpoint(0),
+  },
+  deadLetters,
+  commit,
+})
+
+function lanesWith(failed: (error: unknown) => void) {
+  const settled: number[] = []
+  const ports = { sink: new MemorySink(), corrected: () => {}, checkRawRetention: () => {} }
+  const note = (partition: number): void => void settled.push(partition)
+  return { settled, lanes: new SettleLanes({ ports, settled: note, failed }) }
+}
+
+test('a partition whose settling takes long holds up its own commits only, and in their order', async () => {
+  const { settled, lanes } = lanesWith(assert.fail)
+  let arrive: () => void = () => {}
+  const letter = new Promise<void>((resolve) => {
+    arrive = resolve
+  })
+  const commits: string[] = []
+  const commit = (name: string) => async () => commits.push(name) > 0
+  lanes.add(flushOf(0, commit('0a'), letter))
+  lanes.add(flushOf(0, commit('0b')))
+  lanes.add(flushOf(1, commit('1a')))
+  while (settled.length === 0) await new Promise(setImmediate)
+  assert.deepEqual(commits, ['1a'])
+  assert.equal(lanes.waiting(0), 2)
+  arrive()
+  await lanes.idle()
+  assert.deepEqual(commits, ['1a', '0a', '0b'])
+  assert.deepEqual([lanes.waiting(0), lanes.waiting(1)], [0, 0])
+})
+
+test('behind a settlement that failed nothing of its partition is committed', async () => {
+  const failures: unknown[] = []
+  const { settled, lanes } = lanesWith((error) => failures.push(error))
+  const lost = new Error('the letter was not taken')
+  lanes.add(flushOf(0, () => assert.fail('committed over a lost letter'), Promise.reject(lost)))
+  lanes.add(flushOf(0, () => assert.fail('committed over a failed flush')))
+  lanes.add(flushOf(1, async () => true))
+  await lanes.idle()
+  assert.deepEqual(failures, [lost])
+  assert.deepEqual(settled, [1])
+})
