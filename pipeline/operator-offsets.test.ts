@@ -7,6 +7,7 @@ import { after, before, beforeEach, afterEach, test } from 'node:test'
 import type { Admin } from 'kafkajs'
 import { testStack } from '../test/stack.ts'
 import { CONNECT_RETRIES, createKafkaClient } from '../platform/kafka/kafkajs-client.ts'
+import { Recorder } from '../platform/kafka/testing/log-contract-bench.ts'
 import type { Logger } from '../platform/observe/logger.ts'
 import type { LoggedRecord } from './testing/brute-force.ts'
 import { sendMess } from './testing/messy-load.ts'
@@ -52,9 +53,15 @@ async function pipelineRuns(meanwhile: () => Promise<void> = async () => {}): Pr
 const group = () => `${deployment.prefix}rollup`
 const endOfLog = async (): Promise<number> => (await deployment.logged()).length
 
+/** As Kafka's own tools do it: the offset, and no metadata. */
 async function setOffset(offset: number): Promise<void> {
-  const partitions = [{ partition: 0, offset: String(offset) }]
-  await operator.setOffsets({ groupId: group(), topic: deployment.topic, partitions })
+  const handler = new Recorder()
+  const { log, topic } = deployment
+  const tool = log.consumer({ name: 'tool', group: group(), topics: [topic], handler })
+  await tool.start()
+  await handler.until(() => handler.assignments.length > 0)
+  assert(await tool.commit(handler.latest(0), { offset, metadata: '' }))
+  await tool.drain(5_000)
 }
 
 /** Deletes records as retention does. */
