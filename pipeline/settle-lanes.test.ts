@@ -37,7 +37,7 @@ function lanesWith(failed: (error: unknown) => void) {
 }
 
 test('a partition whose settling takes long holds up its own commits only, and in their order', async () => {
-  const { settled, lanes } = lanesWith(assert.fail)
+  const { settled, lanes } = lanesWith((error) => assert.fail(String(error)))
   let arrive: () => void = () => {}
   const letter = new Promise<void>((resolve) => {
     arrive = resolve
