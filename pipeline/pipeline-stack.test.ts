@@ -71,7 +71,7 @@ test('a pipeline that is killed under load counts every sample exactly once', as
 })
 
 test('what cannot be counted is in the dead letters byte for byte, and the rest goes on', async () => {
-  const deployment = await deploy(1, FAST)
+  const deployment = await deploy(1, { ...FAST, schemaPatienceMs: '0' })
   const pipeline = await deployment.start()
   try {
     const nowMs = systemClock.nowMs()
