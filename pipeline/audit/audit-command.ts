@@ -63,7 +63,10 @@ async function run(options: Values): Promise<number> {
       },
       ({ what, done, ofAll }) => line.show(done, ofAll, UNITS[what]),
     )
-    const ledger = options.ledger === '' ? undefined : await witnessLedger(ports, options)
+    const ledger =
+      options.ledger === ''
+        ? undefined
+        : await witnessLedger(ports, options, (open) => line.show(0, open, 'records to commit'))
     line.end()
     return printed(options, result, ledger)
   } finally {

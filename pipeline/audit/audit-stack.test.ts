@@ -1,5 +1,9 @@
 /** The audit on real servers: silent about a sound system, and loud, by name, about each harm. */
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { systemClock } from '../../platform/clock.ts'
 import type { Telemetry } from '../../schemas/telemetry.ts'
@@ -34,12 +38,14 @@ before(async () => {
     await deployment.send(recordAt('past', PAST_DAY_MS + n * 3_000_000))
     await deployment.send({ ...recordAt('d0', RECENT_MS), tenant: 'other' })
   }
+  await deployment.send(recordAt('ledger-1', RECENT_MS + 12_000))
   await deployment.send(recordAt('d1', systemClock.nowMs() + DAY_MS))
   await deployment.sendRaw(0, Buffer.from('acme/d1'), Buffer.from('no frame'))
   await settled()
 })
 
 after(async () => {
+  rmSync(folder, { recursive: true, force: true })
   await pipeline.stop()
   await deployment.close()
 })
@@ -63,9 +69,9 @@ test('a sound system has no findings, and its books balance in every tenant', as
   const ofTenant = (tenant: string) =>
     totalOf(result.tallies.filter((tally) => tally.tenant === tenant))
   const acme = ofTenant('acme')
-  assert.equal(acme.records, 120 + 12 + 6 + 1 + 1)
+  assert.equal(acme.records, 120 + 12 + 6 + 1 + 1 + 1)
   assert.equal(acme.produced, (acme.records - 1) * 5)
-  assert.equal(acme.stored, (120 + 6) * 4)
+  assert.equal(acme.stored, (120 + 6 + 1) * 4)
   assert.equal(acme.refused, 5)
   assert.equal(acme.duplicates, acme.produced - acme.stored - acme.refused)
   assert.deepEqual(Object.fromEntries(acme.deadLetters), { clock_skew: 1, frame_invalid: 1 })
@@ -97,6 +103,98 @@ test('records beyond what is committed are left out, and said to be', async () =
   await settled()
   assert.deepEqual((await audit()).findings, [])
 })
+
+test('weir audit finds the system by its file, prints a table, and exits 0 when all is well', async () => {
+  const { status, stdout, stderr } = await weirAudit('--share', '100', '--json')
+  assert.equal(status, 0, stderr + stdout)
+  const lines = stdout.trimEnd().split('\n')
+  const answer = JSON.parse(lines.at(-1) ?? '') as { ok: boolean; hours: { stored: number }[] }
+  assert.equal(answer.ok, true)
+  assert.ok(answer.hours.reduce((sum, { stored }) => sum + stored, 0) > 500)
+  assert.match(lines[2] ?? '', /^hour \(UTC\) +tenant +records +samples +stored +duplicates/)
+  assert.match(stdout, /^\d{4}-\d\d-\d\d \d\d:00 {2}acme .* 512 /m)
+  assert.match(stdout, /Dead letters: .*1 clock_skew/)
+  assert.match(stdout, /No findings: 516 samples are stored once each/)
+})
+
+test('what a client saw acknowledged is looked for, and what is stored must have been sent', async () => {
+  const t0 = RECENT_MS + 12_000
+  const sound = [
+    '{"ledger":1,"prefix":"ledger-","seed":"1","startedAtMs":0}',
+    `["s",1,"ledger-1",[[${t0},{"temperature":${t0 % 97},"on":${t0 % 200 === 0},"state":"s${t0 % 9}"}]]]`,
+    `["s",2,"ledger-1",[[${t0 + 7},{"temperature":${t0 / 7}}]]]`,
+    '["a",1]',
+    '["a",2]',
+  ]
+  const file = join(folder, 'ledger.jsonl')
+  writeFileSync(file, `${sound.join('\n')}\n["s",3,"ledger-`)
+  const holds = await weirAudit('--ledger', file)
+  assert.equal(holds.status, 0, holds.stderr + holds.stdout)
+  assert.match(holds.stdout, /2 messages with 4 samples were acknowledged; 0 missing, 0 never sent/)
+
+  const lost = ['["s",4,"ledger-1",[[77,{"temperature":1}]]]', '["a",4]']
+  writeFileSync(
+    file,
+    `${[...sound.filter((line) => !line.includes('s",2')), ...lost].join('\n')}\n`,
+  )
+  const fails = await weirAudit('--ledger', file, '--json')
+  assert.equal(fails.status, 1)
+  assert.match(
+    fails.stdout,
+    /ledger-1 temperature \(number\) at 77 was acknowledged and is not stored/,
+  )
+  assert.match(
+    fails.stdout,
+    /ledger-1 temperature \(number\) at \d+ is stored as .*, and was not sent/,
+  )
+  assert.match(fails.stdout, /"missing":1,"unknown":1/)
+})
+
+test('bad arguments are told in a sentence', async () => {
+  for (const [args, text, code] of [
+    [['--from', 'yesterday'], /--from must be a time like/, 2],
+    [['--from', '1h', '--to', '2h'], /--from must be before --to/, 2],
+    [['--ledger', join(folder, 'none')], /cannot read the ledger/, 2],
+    [['--share', '101'], /--share .* must be a whole number from 0 to 100/, 2],
+  ] as const) {
+    const { status, stderr } = await weirAudit(...args)
+    assert.match(stderr, text)
+    assert.equal(status, code)
+  }
+  const elsewhere = await run([WEIR, 'audit', '--stack', join(folder, 'no.json')])
+  assert.match(elsewhere.stderr, /there is no .*no\.json \(--stack\)/)
+  assert.equal(elsewhere.status, 1)
+})
+
+const folder = mkdtempSync(join(tmpdir(), 'weir-audit-'))
+const WEIR = join(import.meta.dirname, '..', '..', 'cli', 'weir.js')
+
+function weirAudit(...args: readonly string[]): Promise<Ended> {
+  const option = (name: string) => deployment.argv[deployment.argv.indexOf(name) + 1] ?? ''
+  const stack = join(folder, 'local.json')
+  const brokers = option('--kafka-brokers').split(',')
+  writeFileSync(
+    stack,
+    JSON.stringify({
+      kafka: { brokers, topicPrefix: deployment.prefix },
+      registry: { url: option('--registry-url') },
+      clickhouse: { url: option('--clickhouse-url'), database: option('--clickhouse-database') },
+    }),
+  )
+  const from = args.includes('--from') ? [] : ['--from', String(startedMs)]
+  return run([WEIR, 'audit', '--stack', stack, ...from, ...args])
+}
+
+type Ended = Readonly<{ status: number | string; stdout: string; stderr: string }>
+
+/** The pipeline lives in this process: it must not stand still meanwhile. */
+const run = (argv: readonly string[]): Promise<Ended> =>
+  new Promise((resolve) => {
+    const env = { PATH: process.env['PATH'] }
+    execFile(process.execPath, argv, { env }, (error, stdout, stderr) =>
+      resolve({ status: error === null ? 0 : (error.code ?? 'killed'), stdout, stderr }),
+    )
+  })
 
 const id = (device: string, metric = 'temperature', kind: 'number' | 'text' = 'number'): string =>
   seriesIdAsBigint(seriesIdOf(device, metric, kind)).toString()

@@ -54,9 +54,10 @@ type Expected = {
 export async function witnessLedger(
   ports: AuditPorts,
   options: Readonly<{ ledger: string; topicPrefix: string }>,
+  onWait: (openRecords: number) => void,
 ): Promise<LedgerVerdict> {
   const expected = await expectedOf(options.ledger)
-  await waitUntilCommitted(ports, options.topicPrefix)
+  await waitUntilCommitted(ports, options.topicPrefix, onWait)
   const verdict: LedgerVerdict = {
     messagesAcknowledged: expected.messagesAcknowledged,
     samplesAcknowledged: expected.samplesAcknowledged,
@@ -226,19 +227,26 @@ function expectUnstamped(values: Values, value: LedgerValue, acknowledged: boole
 }
 
 /** What was acknowledged is in the log by now; the tables are asked when they have it too. */
-async function waitUntilCommitted(ports: AuditPorts, topicPrefix: string): Promise<void> {
+async function waitUntilCommitted(
+  ports: AuditPorts,
+  topicPrefix: string,
+  onWait: (openRecords: number) => void,
+): Promise<void> {
   const topic = topicPrefix + TELEMETRY.name
   const ends = await ports.admin.offsetRange(topic)
   for (let waitedMs = 0; ; waitedMs += POLL_MS) {
     const committed = await ports.admin.committed(`${topicPrefix}rollup`, topic)
-    const isBehind = [...ends].some(
-      ([partition, { end }]) => progressOf(committed.get(partition)).position < end,
-    )
-    if (!isBehind) return
+    let open = 0
+    for (const [partition, { earliest, end }] of ends) {
+      const { position } = progressOf(committed.get(partition))
+      open += Math.max(0, end - Math.max(earliest, position))
+    }
+    if (open === 0) return
     if (waitedMs >= WAIT_MS) {
-      const text = `the pipeline has not committed what is in ${topic} for ${WAIT_MS / 1000} s`
+      const text = `the pipeline has not committed ${open} records of ${topic} for ${WAIT_MS / 1000} s`
       throw new Failure('unavailable', text)
     }
+    onWait(open)
     await sleep(ports.timers, POLL_MS)
   }
 }
