@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test'
 import { testStack } from '../../test/stack.ts'
 import { ClickhouseError } from './clickhouse-error.ts'
 import { Clickhouse, quoted } from './clickhouse.ts'
-import { RowBinaryWriter } from './row-binary.ts'
+import { NativeBlock } from './native-writer.ts'
 
 describe('Clickhouse', () => {
   let clickhouse: Clickhouse
@@ -32,12 +32,11 @@ describe('Clickhouse', () => {
   })
 
   test('one insert may touch more days than the server allows by default', async () => {
-    const rows = new RowBinaryWriter()
-    for (let day = 0; day < 150; day++) {
-      rows.u16(day)
-      rows.u64FromNumber(day)
-    }
-    await clickhouse.insert({ table, columns: ['d', 'n'], rows: [rows.take()] })
+    const days = Array.from({ length: 150 }, (_, day) => day)
+    const block = new NativeBlock(days.length)
+      .u16('d', Uint16Array.from(days))
+      .u64FromNumbers('n', days)
+    await clickhouse.insertNative({ table, blocks: [block] })
     const [counted] = await clickhouse.select<{ rows: string }>(
       `SELECT count() AS rows FROM ${table}`,
     )
@@ -58,9 +57,16 @@ describe('Clickhouse', () => {
     assert.equal(error.serverCode, 62)
   })
 
-  test('rows that end in the middle of a value are a permanent error', async () => {
-    const cut = clickhouse.insert({ table, columns: ['d', 'n'], rows: [Buffer.from([1, 2, 3])] })
-    assert.equal((await errorOf(cut)).kind, 'permanent')
+  test('a column that the table does not have is a permanent error', async () => {
+    const block = new NativeBlock(1).u8('no_such_column', 1)
+    const error = await errorOf(clickhouse.insertNative({ table, blocks: [block] }))
+    assert.equal(error.kind, 'permanent')
+  })
+
+  test('a value that the column cannot take is a permanent error', async () => {
+    const block = new NativeBlock(1).u16('d', 1).string('n', ['many'])
+    const error = await errorOf(clickhouse.insertNative({ table, blocks: [block] }))
+    assert.equal(error.kind, 'permanent')
   })
 
   test('a table that does not exist yet is a transient error', async () => {
@@ -89,7 +95,7 @@ describe('Clickhouse', () => {
     const server = createServer((request) => request.socket.destroy())
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const rude = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
-    const insert = rude.insert({ table, columns: ['n'], rows: [Buffer.alloc(8)] })
+    const insert = rude.insertNative({ table, blocks: [new NativeBlock(1).u8('n', 1)] })
     assert.equal((await errorOf(insert)).kind, 'transient')
     await rude.close()
     server.close()

@@ -32,16 +32,6 @@ export type QueryParameters = Readonly<Record<string, unknown>>
 export type Settings = Readonly<Record<string, string | number | boolean>>
 export type CallOptions = Readonly<{ settings?: Settings; signal?: AbortSignal }>
 
-export type RowBinaryInsert = Readonly<{
-  table: string
-  /** In the order in which the rows hold them. */
-  columns: readonly string[]
-  /** The rows, cut anywhere; together they are one INSERT. */
-  rows: readonly Buffer[]
-  settings?: Settings
-  signal?: AbortSignal
-}>
-
 export type NativeInsert = Readonly<{
   table: string
   /** All with the same columns; together they are one INSERT. */
@@ -129,22 +119,7 @@ export class Clickhouse {
     }
   }
 
-  /** One INSERT of RowBinary rows; resolves when ClickHouse has written them as parts. */
-  async insert(insert: RowBinaryInsert): Promise<void> {
-    if (insert.rows.every((buffer) => buffer.length === 0)) return
-    const columns = insert.columns.map(quoted).join(', ')
-    await reporting(`insert into ${insert.table}`, async () => {
-      const result = await this.#client.exec({
-        query: `INSERT INTO ${quoted(insert.table)} (${columns}) FORMAT RowBinary`,
-        values: Readable.from(insert.rows, { objectMode: false }),
-        clickhouse_settings: { ...INSERT_SETTINGS, ...insert.settings },
-        ...(insert.signal === undefined ? {} : { abort_signal: insert.signal }),
-      })
-      await drained(result.stream)
-    })
-  }
-
-  /** As insert(), of blocks of columns: a fraction of the work on both sides. */
+  /** One INSERT of columns; resolves when ClickHouse has written them as parts. */
   async insertNative(insert: NativeInsert): Promise<void> {
     const blocks = insert.blocks.filter((block) => block.rows > 0)
     const columns = blocks[0]?.columns.map(quoted).join(', ')
