@@ -20,7 +20,7 @@ import type { Logger } from '../platform/observe/logger.ts'
 import type { Metrics } from '../platform/observe/metrics.ts'
 
 /** Start order. */
-const ROLES = ['api', 'pipeline', 'connectors'] as const
+const ROLES = ['api', 'pipeline', 'connectors', 'auditor'] as const
 
 /** A role closes what it holds after its own deadline; only then is it killed. */
 const ROLE_CLOSING_MS = 3_000
@@ -32,7 +32,7 @@ const UP_OPTIONS = {
   adminPort: {
     ...PROCESS_OPTIONS.adminPort,
     doc:
-      'Port of the admin server; api, pipeline and connectors take the next three, further' +
+      'Port of the admin server; api, pipeline, connectors and auditor take the next four, further' +
       ' pipelines those after; 0: any free.',
   },
   drainDeadlineMs: {

@@ -74,6 +74,7 @@ test('weir up gives each role a port and a deadline of its own, left bank to end
       ['api', '9465'],
       ['pipeline', '9466'],
       ['connectors', '9467'],
+      ['auditor', '9468'],
     ],
   )
   for (const { env, shutdownMs } of children) {
@@ -95,6 +96,11 @@ test('weir up runs several pipelines side by side, each with a port of its own',
   })
   assert.deepEqual(
     children.map((group) => group.map(({ id, env }) => `${id} ${env?.['WEIR_ADMIN_PORT']}`)),
-    [['api 9465'], ['pipeline-1 9466', 'pipeline-2 9468', 'pipeline-3 9469'], ['connectors 9467']],
+    [
+      ['api 9465'],
+      ['pipeline-1 9466', 'pipeline-2 9469', 'pipeline-3 9470'],
+      ['connectors 9467'],
+      ['auditor 9468'],
+    ],
   )
 })

@@ -11,7 +11,7 @@ import type { LocalSecrets } from './secrets.ts'
 import type { StackAddresses } from './stack.ts'
 
 /** Start side by side, stop in this order: devices are refused before what is behind them goes. */
-const ROLES = ['connectors', 'pipeline', 'api'] as const
+const ROLES = ['connectors', 'pipeline', 'api', 'auditor'] as const
 export type RoleProcess = Readonly<{ id: string; role: (typeof ROLES)[number] }>
 
 export function roleProcesses(pipelineProcesses: number): readonly RoleProcess[] {

@@ -26,13 +26,16 @@ export async function optionSections(): Promise<readonly OptionSection[]> {
   const { connectorsRole } = await import('../connectors/main.ts')
   const { pipelineRole } = await import('../pipeline/main.ts')
   const { apiRole } = await import('../api/main.ts')
+  const { auditCommand, auditorRole } = await import('../pipeline/audit/main.ts')
+  const { AUDIT_OPTIONS } = await import('../pipeline/audit/audit-options.ts')
   const { upRole } = await import('../cli/up.ts')
   const { MIGRATE_OPTIONS, migrateCommand } = await import('../cli/migrate.ts')
   const { LOCAL_OPTIONS } = await import('../local/local-options.ts')
-  const roles = [connectorsRole, pipelineRole, apiRole, upRole]
+  const roles = [connectorsRole, pipelineRole, apiRole, auditorRole, upRole]
   return [
     ...roles.map((role) => ({ ...role, isRole: true })),
     { ...migrateCommand, options: MIGRATE_OPTIONS, isRole: false },
+    { ...auditCommand, options: AUDIT_OPTIONS, isRole: false },
     {
       name: 'start',
       title: 'npm start',
