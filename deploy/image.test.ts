@@ -116,7 +116,7 @@ test('the build steps and the entry point work in a clean folder', () => {
     assert.equal(weir('--version').stdout, `${version}\n`)
     const help = weir('--help')
     assert.equal(help.status, 0, help.stderr)
-    for (const role of ['connectors', 'pipeline', 'api', 'migrate']) {
+    for (const role of ['connectors', 'pipeline', 'api', 'auditor', 'migrate', 'audit']) {
       assert(help.stdout.includes(role))
       // Loads the role with nothing but what the image has.
       const own = weir(role, '--help')
