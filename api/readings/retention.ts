@@ -3,6 +3,7 @@
  * changed it here. An answer must not count on rows that may be gone already, because a window
  * whose first half has expired would be a wrong number.
  */
+import { tableTtlDays } from '../../platform/clickhouse/table-ttl.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { DAY_MS } from '../../schemas/telemetry.ts'
 import type { Selecting } from './telemetry-reader.ts'
@@ -23,22 +24,9 @@ export class Retention {
   async horizons(): Promise<(table: string) => number> {
     const nowMs = this.#clock.monotonicMs()
     if (this.#known === undefined || nowMs - this.#known.atMs > FRESH_MS) {
-      this.#known = { atMs: nowMs, daysByTable: await this.#read() }
+      this.#known = { atMs: nowMs, daysByTable: await tableTtlDays(this.#database) }
     }
     const { daysByTable } = this.#known
     return (table) => this.#clock.nowMs() - (daysByTable.get(table) ?? Infinity) * DAY_MS
   }
-
-  async #read(): Promise<ReadonlyMap<string, number>> {
-    const rows = await this.#database.select<{ name: string; engine_full: string }>(
-      'SELECT name, engine_full FROM system.tables WHERE database = currentDatabase()',
-    )
-    return new Map(rows.map(({ name, engine_full }) => [name, daysIn(engine_full)]))
-  }
-}
-
-/** ClickHouse spells `INTERVAL 90 DAY` as toIntervalDay(90). A table without a TTL keeps all. */
-function daysIn(engine: string): number {
-  const days = /\bTTL\b.*\+ toIntervalDay\((?<days>\d+)\)/.exec(engine)?.groups?.['days']
-  return days === undefined ? Infinity : Number(days)
 }
