@@ -90,5 +90,6 @@ function addSamples(block: NativeColumns, fold: RawSampleFold): void {
   }
 }
 
+/** In ms, for the reason that `between` in ../sinks/clickhouse-reads.ts has. */
 const within = (fromMs: number, toMs: number): string =>
-  `ts >= toDateTime(${fromMs / 1000}, 'UTC') AND ts < toDateTime(${toMs / 1000}, 'UTC')`
+  `ts >= fromUnixTimestamp64Milli(${fromMs}, 'UTC') AND ts < fromUnixTimestamp64Milli(${toMs}, 'UTC')`

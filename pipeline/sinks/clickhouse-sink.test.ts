@@ -4,6 +4,7 @@ import { after, before, describe, it } from 'node:test'
 import { migrateClickhouse } from '../../migrations/migrate-clickhouse.ts'
 import { Clickhouse, quoted } from '../../platform/clickhouse/clickhouse.ts'
 import { testStack } from '../../test/stack.ts'
+import { RawRows } from '../window/raw-rows.ts'
 import { Series } from '../window/series.ts'
 import { clickhouseSink } from './clickhouse-sink.ts'
 
@@ -39,5 +40,20 @@ describe('a flush with a hundred thousand new series', () => {
     const [name, ...more] = await sink.collisions(fleet)
     assert.match(name ?? '', /other/)
     assert.equal(more.length, 0)
+  })
+})
+
+describe('a late sample in the last second of its minute, alone in its part', () => {
+  it('is read back for the correction of its window', async () => {
+    const sink = clickhouseSink(clickhouse)
+    const series = new Series('acme', 'late', 'm', 'number')
+    const cellMs = Date.UTC(2026, 10, 20, 21, 20)
+    const raw = new RawRows(0)
+    raw.add(series, cellMs + 59_125, 7, 1, 0)
+    await sink.insertSamples([raw])
+    const found: number[] = []
+    const fold = { add: (_series: Series, tsMs: number) => void found.push(tsMs) }
+    await sink.readSamples([{ series, cellStartsMs: [cellMs] }], () => fold)
+    assert.deepEqual(found, [cellMs + 59_125])
   })
 })
