@@ -1,9 +1,11 @@
 /** Faults in what is read: poison, skewed clocks, backlogs, positions and their metadata. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { queryRows } from '../../../loadtest/clickhouse-query.ts'
 import { DeviceAccounts } from '../../../loadtest/device-accounts.ts'
 import { MqttClient } from '../../../loadtest/mqtt-client.ts'
 import { hostAndPort } from '../../../loadtest/stack-file.ts'
 import { systemClock } from '../../../platform/clock.ts'
+import { requireKafkajs } from '../../../platform/kafka/kafkajs-replacements.ts'
 import type { Assignment, Checkpoint, LogAdmin } from '../../../platform/kafka/log.ts'
 import { createAvroEncoder } from '../../../schemas/avro-codec.ts'
 import { TELEMETRY_SCHEMA, type Telemetry } from '../../../schemas/telemetry.ts'
@@ -12,7 +14,7 @@ import { eventually } from '../../eventually.ts'
 import { readTopic } from '../../read-topic.ts'
 import { logOn, withKafkajsAdmin } from './acknowledged-loss.ts'
 import type { RigSystem } from './rig-system.ts'
-import type { Fault, RoundContext } from './round.ts'
+import { counted, type Fault, type RoundContext } from './round.ts'
 
 const DAY_MS = 86_400_000
 const POISON_DEVICE = 'poisoner'
@@ -75,7 +77,6 @@ async function poison(context: RoundContext): Promise<void> {
     ['no value', null],
   ]
   const placed = new Map<string, string>()
-  await withKafkajsAdmin(system.kafka, async () => {})
   for (const [name, value] of records) {
     const partition = random.integer(WATCHED_PARTITIONS.length)
     const at = await appendRaw(system, partition, value)
@@ -84,14 +85,12 @@ async function poison(context: RoundContext): Promise<void> {
   const refused = await appendRaw(system, 0, Buffer.alloc(20 * 1024 * 1024)).catch(() => undefined)
   context.note(refused === undefined ? '20 MiB refused by the broker' : '20 MiB taken')
   await context.acknowledgedMore(100)
-  const missing = await eventually('the dead letters', async () => {
+  let missing = [...placed]
+  await eventually('all dead letters', async () => {
     const found = await letterPlaces(system)
-    const open = [...placed].filter(([place]) => !found.has(place))
-    return open.length === 0 ? open : undefined
-  }).catch(async () => {
-    const found = await letterPlaces(system)
-    return [...placed].filter(([place]) => !found.has(place))
-  })
+    missing = [...placed].filter(([place]) => !found.has(place))
+    return missing.length === 0 ? true : undefined
+  }).catch((error: unknown) => fault(String(error)))
   for (const [place, name] of missing) fault(`${name} at ${place} has no dead letter (I10)`)
 }
 
@@ -101,7 +100,6 @@ async function appendRaw(
   partition: number,
   value: Buffer | null,
 ): Promise<number> {
-  const { requireKafkajs } = await import('../../../platform/kafka/kafkajs-replacements.ts')
   const { Kafka, logLevel, Partitioners } = requireKafkajs()
   const kafka = new Kafka({
     brokers: [...system.kafka.addresses('READER')],
@@ -312,6 +310,50 @@ async function overrun({ system, acknowledgedMore, fault }: RoundContext): Promi
   ).catch(() => fault('records that retention took were skipped in silence'))
 }
 
+const REPLAYED_RECORDS = 30
+
+/**
+ * Records of a schema that nobody knows yet become dead letters; then it is known, and two operators
+ * replay all of them at once.
+ */
+async function twoOperators(context: RoundContext): Promise<void> {
+  const { system, prefix, fault, note } = context
+  const device = `${prefix.replace(/-$/, '')}x`
+  const marked = (name: string): object => ({ ...TELEMETRY_SCHEMA, doc: `${name} of ${prefix}` })
+  const subject = `${system.namespace}later`
+  const known = await schemaId(system, `${subject}.now`, marked('now'))
+  const foreseen = known + 1
+  const encoder = createAvroEncoder<Telemetry>(TELEMETRY_SCHEMA, foreseen)
+  const places: string[] = []
+  for (let n = 0; n < REPLAYED_RECORDS; n++) {
+    const record = { ...telemetry([n]), device, recvTs: systemClock.nowMs() }
+    places.push(`1/${await appendRaw(system, 1, encoder.encode(record))}`)
+  }
+  await eventually('the letters of an unknown schema', async () => {
+    const found = await letterPlaces(system)
+    return places.every((place) => found.has(place)) ? true : undefined
+  })
+  const given = await schemaId(system, `${subject}.then`, marked('then'))
+  if (given !== foreseen) return fault(`the registry gave id ${given}, ${foreseen} was foreseen`)
+  const replay = ['replay', '--reason', 'schema_unknown', '--device', device]
+  await Promise.all([system.weir('dlq', replay), system.weir('dlq', replay)])
+  await counted(system, 60_000)
+  const [[raw = 0] = []] = await queryRows(system.clickhousePlace, {
+    sql: `SELECT count() FROM samples FINAL WHERE (tenant, series) IN
+      (SELECT tenant, series FROM series WHERE device = {device:String})`,
+    parameters: { device },
+  })
+  const [[rolled = 0] = []] = await queryRows(system.clickhousePlace, {
+    sql: `SELECT sum(cnt) FROM rollup_10s FINAL WHERE (tenant, series) IN
+      (SELECT tenant, series FROM series WHERE device = {device:String})`,
+    parameters: { device },
+  })
+  note(`${places.length} records replayed twice are ${raw} samples, counted ${rolled}`)
+  if (Number(raw) !== places.length || Number(rolled) !== places.length) {
+    fault(`${places.length} records replayed by two are ${raw} samples, counted ${rolled}`)
+  }
+}
+
 export const DATA_FAULTS: readonly Fault[] = [
   {
     name: 'out of order, late to 3 days, duplicates',
@@ -327,4 +369,5 @@ export const DATA_FAULTS: readonly Fault[] = [
   { name: 'offsets expired', number: '20', on: 'one', play: expired },
   { name: 'retention overrun', number: '20', on: 'one', play: overrun, lossAllowed: true },
   { name: 'corrupt commit metadata', number: '26', on: 'one', play: corrupted },
+  { name: 'two operators replay dead letters', number: '25', on: 'one', play: twoOperators },
 ]

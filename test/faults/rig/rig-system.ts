@@ -155,6 +155,13 @@ export class RigSystem {
     return this.#role('connectors', 'connectors', edge, setup)
   }
 
+  /** Runs a command of the binary against this system; rejects unless it exits 0. */
+  weir(command: string, args: readonly string[]): Promise<string> {
+    const reader = { kafkaBrokers: this.kafka.addresses('READER').join(',') }
+    const direct = { clickhouseUrl: `http://${HOST}:${this.ports.clickhouse}` }
+    return weir(command, { ...this.#env, ...asEnvironment({ ...reader, ...direct }) }, args)
+  }
+
   /** Everything that a role has logged so far. */
   logOf(id: string): string {
     try {

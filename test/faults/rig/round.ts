@@ -61,6 +61,8 @@ export type RoundResult = Readonly<{
   notes: readonly string[]
   verdict: Verdict
   watched: Watched
+  ledgerPath: string
+  prefix: string
 }>
 
 const DEVICES = 24
@@ -116,7 +118,10 @@ export async function playRound(
     await counted(system, QUIET_LIMIT_MS)
     const watched = await watchers.stop()
     const judged = await judge({ system, fault, path, watchers })
-    return result({ fault, watched, judged, recoveryS, findings, notes })
+    return {
+      ...result({ fault, watched, judged, recoveryS, findings, notes }),
+      ...{ ledgerPath: path, prefix },
+    }
   } finally {
     endLoad()
     await fleet.finish(0)
@@ -251,7 +256,7 @@ function result(
     findings: readonly string[]
     notes: readonly string[]
   }>,
-): RoundResult {
+): Omit<RoundResult, 'ledgerPath' | 'prefix'> {
   const { fault, watched, judged, recoveryS } = parts
   const { verdict, letters, cascades } = judged
   const findings = [...parts.findings]

@@ -4,6 +4,7 @@
  */
 import { systemClock } from '../../../platform/clock.ts'
 import type { ChildSpec } from '../../../platform/lifecycle/child-spec.ts'
+import { executeMembershipWill } from '../../../platform/kafka/leave-group.ts'
 import { Supervisor } from '../../../platform/lifecycle/supervisor.ts'
 
 /** A rig kills more often than a supervisor would stand. */
@@ -41,6 +42,7 @@ export class Unit {
       clock: systemClock,
       policy: POLICY,
       heartbeatMissingMs: HEARTBEAT_MISSING_MS,
+      executeWill: executeMembershipWill,
       onEvent: ({ kind }) => {
         if (kind === 'exited') this.#exits += 1
         if (kind === 'ready') for (const ready of this.#readyWaiters.splice(0)) ready()
