@@ -1,6 +1,6 @@
 /**
  * A sink that does not give up: while the tables cannot be reached, the very same rows are offered
- * again, and the partitions wait. Rows that the tables will never take end the process.
+ * again, and the partitions wait. What the tables will never take is thrown on.
  */
 import { Failure } from '../platform/failure.ts'
 import { aroundEach, type RollupSink } from './sinks/rollup-sink.ts'

@@ -31,6 +31,7 @@ import { passesGroup, readPasses } from './dead-letters/breaker-passes.ts'
 import type { DeadLetterWriter } from './dead-letters/dead-letter-writer.ts'
 import { BREAKER_RECORDS_MIN } from './dead-letters/invalid-breaker.ts'
 import type { GuardPorts } from './dead-letters/partition-guard.ts'
+import { refusalSink } from './dead-letters/refusal-sink.ts'
 import { UnknownSchemas } from './dead-letters/unknown-schemas.ts'
 import { FlushLoop } from './flush-loop.ts'
 import type { LivePublisher } from './live-publisher.ts'
@@ -260,13 +261,20 @@ export class RollupService implements Service {
 
   #flushLoop(): FlushLoop {
     const { timers, clock, logger } = this.#ports
-    const sink = retryingSink(this.#ports.sink, {
+    const retrying = retryingSink(this.#ports.sink, {
       timers,
       stopped: () => this.#draining,
       retrying: (error) => {
         this.#meter.sinkRetried()
         logger.warn('the tables do not answer: the flush is repeated', { error: error.message })
       },
+    })
+    const sink = refusalSink(retrying, {
+      timers,
+      stopped: () => this.#draining,
+      standstill: (error) => this.#standstill(error),
+      quarantine: (partition, offset, detail) =>
+        this.#runners.get(partition)?.quarantine(offset, 'sink_refused', detail) ?? false,
     })
     return new FlushLoop({
       intervalMs: this.#options.flushIntervalMs,
@@ -305,6 +313,16 @@ export class RollupService implements Service {
     if (!this.#held.has(partition) || this.#flushes.unsettled(partition) > UNSETTLED_MAX / 2) return
     this.#held.delete(partition)
     this.#consumer.resume(this.#options.topic, partition)
+  }
+
+  /** The tables refuse rows that no record can be blamed for: nothing is committed meanwhile. */
+  #standstill(error: Failure | undefined): void {
+    for (const partition of this.#runners.keys()) {
+      this.#meter.paused(partition, 'rows_refused', error !== undefined)
+    }
+    if (error === undefined) return
+    const text = 'the tables refuse rows for good: nothing goes on until they are repaired'
+    this.#ports.logger.error(text, { error: error.message })
   }
 
   /** A process that slept through the retention must not correct windows from what is left. */

@@ -97,7 +97,10 @@ test('a record comes back whole, under its key, and says that it is a replay', a
   const [produced] = world.produced()
   assert.deepEqual(produced?.value, value)
   assert.equal(produced?.key?.toString(), 'acme/d1')
-  const headers = Object.entries(produced?.headers ?? {}).map(([name, bytes]) => [name, bytes.toString()])
+  const headers = Object.entries(produced?.headers ?? {}).map(([name, bytes]) => [
+    name,
+    bytes.toString(),
+  ])
   assert.deepEqual(Object.fromEntries(headers), {
     trace: 'abc',
     [REPLAY_HEADERS.id]: 'r1',

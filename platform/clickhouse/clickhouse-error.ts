@@ -27,6 +27,7 @@ const PERMANENT_SERVER_CODES: ReadonlySet<number> = new Set([
   349, // CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN
   456, // UNKNOWN_QUERY_PARAMETER
   457, // BAD_QUERY_PARAMETER
+  469, // VIOLATED_CONSTRAINT: of a table that somebody added a rule to
 ])
 
 export class ClickhouseError extends Failure {
