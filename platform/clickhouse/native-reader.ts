@@ -292,7 +292,7 @@ class ByteSource {
   }
 
   async strings(count: number): Promise<string[]> {
-    const texts: string[] = Array.from({ length: count }, () => '')
+    const texts = new Array<string>(count).fill('')
     let row = 0
     while (row < count) {
       row = this.#stringsOfChunk(texts, row)
