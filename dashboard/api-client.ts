@@ -8,7 +8,9 @@ import type {
   Readings,
   Resolution,
   Rollups,
+  StoredResolution,
 } from '../api/contract/resources.ts'
+import type { Explanation } from '../api/contract/explanation.ts'
 import type { Range } from './series/span.ts'
 
 export type Answer<T> =
@@ -24,11 +26,21 @@ export type ApiClient = {
   latest(id: string): Promise<Answer<Latest>>
   readings(options: ReadingsOptions): Promise<Answer<Readings>>
   rollups(options: RollupsOptions): Promise<Answer<Rollups>>
+  explain(options: ExplainOptions): Promise<Answer<Explanation>>
 }
 
 type Series = Readonly<{ device: string; metric: string; range: Range; signal?: AbortSignal }>
 export type ReadingsOptions = Series & Readonly<{ limit: number; cursor?: string }>
 export type RollupsOptions = Series & Readonly<{ resolution: Resolution }>
+/** One window, by any time in it. */
+export type ExplainOptions = Readonly<{
+  device: string
+  metric: string
+  resolution: StoredResolution
+  startMs: number
+  limit: number
+  signal?: AbortSignal
+}>
 
 export function createApiClient(origin: string, key: string): ApiClient {
   async function get<T>(
@@ -76,6 +88,12 @@ export function createApiClient(origin: string, key: string): ApiClient {
         devicePath(options.device, '/rollups'),
         { ...seriesParams(options), resolution: options.resolution },
         options.signal,
+      ),
+    explain: ({ device, metric, resolution, startMs, limit, signal }) =>
+      get(
+        devicePath(device, '/explain'),
+        { metric, resolution, start: String(Math.round(startMs)), limit: String(limit) },
+        signal,
       ),
   }
 }

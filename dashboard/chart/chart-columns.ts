@@ -3,27 +3,40 @@ import type { Point } from '../series/point-series.ts'
 import { type Grain, grainWidthMs, type Range } from '../series/span.ts'
 
 type Column = (number | null)[]
-/** x (ms, the middle of the window), mean, max, min. */
+/** What the band behind the line spans: all values, or the mean and the deviation to both sides. */
+export type Band = 'extremes' | 'deviation'
+/** x (ms, the middle of the window), mean, upper and lower edge of the band. */
 export type Columns = [number[], Column, Column, Column]
 
-export function columnsOf(points: readonly Point[], grain: Grain, gaps: readonly Range[]): Columns {
+export function columnsOf(
+  points: readonly Point[],
+  { grain, gaps, band }: Readonly<{ grain: Grain; gaps: readonly Range[]; band: Band }>,
+): Columns {
   const half = grainWidthMs(grain) / 2
+  const edges = band === 'extremes' ? extremes : deviation
   const columns: Columns = [[], [], [], []]
   let g = 0
   for (const point of points) {
     for (let gap = gaps[g]; gap !== undefined && gap.toMs <= point.start; gap = gaps[++g]) {
-      push(columns, (gap.fromMs + gap.toMs) / 2, undefined)
+      push(columns, (gap.fromMs + gap.toMs) / 2, [null, null, null])
     }
-    push(columns, point.start + half, point)
+    push(columns, point.start + half, edges(point))
   }
   return columns
 }
 
-function push([xs, mean, max, min]: Columns, x: number, point: Point | undefined): void {
+type Drawn = readonly [mean: number | null, upper: number | null, lower: number | null]
+
+const extremes = ({ mean, max, min }: Point): Drawn => [mean, max, min]
+
+const deviation = ({ mean, stddev }: Point): Drawn =>
+  mean === null || stddev === null ? [mean, null, null] : [mean, mean + stddev, mean - stddev]
+
+function push([xs, means, uppers, lowers]: Columns, x: number, [mean, upper, lower]: Drawn): void {
   xs.push(x)
-  mean.push(point?.mean ?? null)
-  max.push(point?.max ?? null)
-  min.push(point?.min ?? null)
+  means.push(mean)
+  uppers.push(upper)
+  lowers.push(lower)
 }
 
 /** The points with nothing on either side: a line alone would leave them invisible. */

@@ -1,8 +1,17 @@
-/** Wheel and touch on the chart: the wheel zooms around the pointer, sideways and one finger pan. */
+/** Wheel and touch on the chart: the wheel zooms around the pointer, sideways and one finger pan, a click picks. */
 import type uPlot from 'uplot'
 import { panned, type Range, zoomed } from '../series/span.ts'
 
-type Target = { readonly current: { range: Range; onRange: (range: Range) => void } }
+type Target = {
+  readonly current: {
+    range: Range
+    onRange: (range: Range) => void
+    onPick: (atMs: number) => void
+  }
+}
+
+/** Further than this between press and release is a drag, not a click. */
+const CLICK_PX = 4
 
 export function listenForGestures(plot: uPlot, target: Target): () => void {
   const { over } = plot
@@ -29,6 +38,15 @@ export function listenForGestures(plot: uPlot, target: Target): () => void {
     lastX = event.clientX
     if (byMs !== 0) onRange(panned(range, byMs))
   }
+  let pressedX = 0
+  const onMouseDown = (event: MouseEvent) => {
+    pressedX = event.clientX
+  }
+  const onClick = (event: MouseEvent) => {
+    if (Math.abs(event.clientX - pressedX) > CLICK_PX) return
+    const x = event.clientX - over.getBoundingClientRect().left
+    target.current.onPick(plot.posToVal(x, 'x'))
+  }
   const onPointerEnd = () => {
     lastX = undefined
   }
@@ -36,6 +54,8 @@ export function listenForGestures(plot: uPlot, target: Target): () => void {
   const stop = new AbortController()
   const { signal } = stop
   over.addEventListener('wheel', onWheel, { passive: false, signal })
+  over.addEventListener('mousedown', onMouseDown, { signal })
+  over.addEventListener('click', onClick, { signal })
   over.addEventListener('pointerdown', onPointerDown, { signal })
   over.addEventListener('pointermove', onPointerMove, { signal })
   over.addEventListener('pointerup', onPointerEnd, { signal })

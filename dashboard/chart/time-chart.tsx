@@ -16,6 +16,10 @@ export type ChartProps = {
   label: string
   columns: Columns
   gaps: readonly Range[]
+  /** Windows that can still change. */
+  open: readonly Range[]
+  /** Windows that late readings corrected. */
+  corrected: readonly Range[]
   range: Range
   /** Drawn as steps between the words false and true. */
   boolean: boolean
@@ -23,6 +27,8 @@ export type ChartProps = {
   onReset: () => void
   /** The time under the pointer, or undefined when it left. */
   onHover: (atMs: number | undefined) => void
+  /** A time that was clicked. */
+  onPick: (atMs: number) => void
 }
 
 const ZOOM_STEP = 0.5
@@ -134,7 +140,11 @@ function optionsFor(latest: Latest, size: { width: number; height: number }): uP
     ],
     bands: [{ series: [2, 3], fill: () => cssColour('--chart-band') }],
     hooks: {
-      drawClear: [(u) => drawGaps(u, latest.current.gaps)],
+      drawClear: [
+        (u) => drawSpans(u, latest.current.gaps, '--chart-gap'),
+        (u) => drawSpans(u, latest.current.open, '--chart-open'),
+      ],
+      draw: [(u) => drawCorrected(u, latest.current.corrected)],
       setSelect: [(u) => selectRange(u, latest)],
       setCursor: [(u) => latest.current.onHover(hoveredMs(u))],
     },
@@ -175,14 +185,28 @@ function yRange(_u: uPlot, min: number | null, max: number | null): [number, num
   return [min - air, max + air]
 }
 
-function drawGaps(u: uPlot, gaps: readonly Range[]): void {
+function drawSpans(u: uPlot, spans: readonly Range[], colour: string): void {
   const { left, top, width, height } = u.bbox
   u.ctx.save()
-  u.ctx.fillStyle = cssColour('--chart-gap')
-  for (const { fromMs, toMs } of gaps) {
+  u.ctx.fillStyle = cssColour(colour)
+  for (const { fromMs, toMs } of spans) {
     const x0 = Math.max(left, u.valToPos(fromMs, 'x', true))
     const x1 = Math.min(left + width, u.valToPos(toMs, 'x', true))
     if (x1 > x0) u.ctx.fillRect(x0, top, x1 - x0, height)
+  }
+  u.ctx.restore()
+}
+
+/** A bar on the time axis under each of them, wide enough to be seen alone. */
+function drawCorrected(u: uPlot, corrected: readonly Range[]): void {
+  const { left, top, width, height } = u.bbox
+  const [thick, least] = [3 * devicePixelRatio, 3 * devicePixelRatio]
+  u.ctx.save()
+  u.ctx.fillStyle = cssColour('--warn')
+  for (const { fromMs, toMs } of corrected) {
+    const x0 = Math.max(left, u.valToPos(fromMs, 'x', true))
+    const x1 = Math.min(left + width, Math.max(x0 + least, u.valToPos(toMs, 'x', true)))
+    if (x1 > x0) u.ctx.fillRect(x0, top + height - thick, x1 - x0, thick)
   }
   u.ctx.restore()
 }

@@ -1,29 +1,33 @@
 /** The chart with everything around it: spans, resolution, gaps, corrections, back to live. */
 import { useMemo, useState } from 'preact/hooks'
-import type { LatestValue } from '../../api/contract/resources.ts'
+import type { LatestValue, StoredResolution } from '../../api/contract/resources.ts'
 import { DEFAULT_SPAN, type DeviceRoute } from '../address.ts'
 import type { ApiClient } from '../api-client.ts'
 import { nowMs } from '../clock.ts'
-import { columnsOf } from '../chart/chart-columns.ts'
+import { type Band, columnsOf } from '../chart/chart-columns.ts'
 import { TimeChart } from '../chart/time-chart.tsx'
 import { type FeedState, type LiveFeed, toldUntilMs } from '../live/live-feed.ts'
 import { ProblemNotice } from '../say/problem-notice.tsx'
 import { gapWords, lengthWords, rangeWords, utcWords } from '../say/words.ts'
 import { gapsOf, gapsWithin } from '../series/gaps.ts'
+import type { Point } from '../series/point-series.ts'
 import type { Shown } from '../series/chart-series.ts'
 import {
+  type Grain,
   grainFor,
   grainWidthMs,
   grainWords,
   type Range,
   SPANS,
   type SpanName,
+  storedGrain,
   zoomAnchorMs,
   zoomed,
 } from '../series/span.ts'
 import { useFeedState } from '../shell/feed-state.tsx'
 import { useKeyCommand } from '../shell/keys.tsx'
 import type { Go } from '../shell/navigation.ts'
+import { ExplainPanel } from './explain-panel.tsx'
 import { Readout } from './readout.tsx'
 import { TextRuns } from './text-runs.tsx'
 import { useChartSeries } from './use-chart-series.ts'
@@ -43,6 +47,7 @@ export function ChartPanel({ route, go, api, feed, latest }: PanelProps) {
   const grain = grainFor(range.toMs - range.fromMs)
   const [shown, retry] = useChartSeries({ api, feed, device, metric, range, grain })
   const feedState = useFeedState(feed)
+  const [why, setWhy] = useState<Window>()
   const follow = (span: SpanName) => go({ ...route, view: { kind: 'follow', span } })
   const look = ({ fromMs, toMs }: Range) =>
     go({ ...route, view: { kind: 'fixed', fromMs, toMs, span: view.span } }, 'replace')
@@ -82,10 +87,20 @@ export function ChartPanel({ route, go, api, feed, latest }: PanelProps) {
         latest={latest}
         onRange={look}
         onReset={() => follow(view.span)}
+        onWhy={setWhy}
       />
+      {why === undefined ? null : (
+        <ExplainPanel
+          key={`${why.resolution}/${why.startMs}`}
+          {...{ api, device, metric, ...why }}
+          onClose={() => setWhy(undefined)}
+        />
+      )}
     </section>
   )
 }
+
+type Window = { startMs: number; resolution: StoredResolution }
 
 type BodyProps = {
   shown: Shown
@@ -95,21 +110,30 @@ type BodyProps = {
   latest: LatestValue | undefined
   onRange: (range: Range) => void
   onReset: () => void
+  onWhy: (window: Window) => void
 }
 
-function ChartBody({ shown, range, toldUntilMs, route, latest, onRange, onReset }: BodyProps) {
+function ChartBody(props: BodyProps) {
+  const { shown, range, toldUntilMs, route, latest, onRange, onReset, onWhy } = props
   const [hoverMs, setHoverMs] = useState<number>()
+  const [band, setBand] = useState<Band>('extremes')
   const { points, grain } = shown
   const untilMs =
     route.view.kind === 'follow'
       ? Math.min(range.toMs, toldUntilMs ?? Infinity)
       : (points.at(-1)?.start ?? 0)
   const gaps = useMemo(() => gapsOf(points, grain, untilMs), [points, grain, untilMs])
-  const columns = useMemo(() => columnsOf(points, grain, gaps), [points, grain, gaps])
+  const columns = useMemo(
+    () => columnsOf(points, { grain, gaps, band }),
+    [points, grain, gaps, band],
+  )
   const visible = points.filter(
     ({ start }) => start + grainWidthMs(grain) > range.fromMs && start < range.toMs,
   )
   const kind = typeof latest?.value
+  const resolution = storedGrain(grain)
+  const explain =
+    resolution === undefined ? undefined : (startMs: number) => onWhy({ startMs, resolution })
   return (
     <>
       <Readout
@@ -118,6 +142,7 @@ function ChartBody({ shown, range, toldUntilMs, route, latest, onRange, onReset 
         grain={grain}
         boolean={kind === 'boolean'}
         atMs={hoverMs}
+        onWhy={explain}
       />
       {kind === 'string' ? (
         <TextRuns points={visible} />
@@ -126,16 +151,25 @@ function ChartBody({ shown, range, toldUntilMs, route, latest, onRange, onReset 
           label={`${route.metric} over time, ${grainWords(grain)}`}
           columns={columns}
           gaps={gaps}
+          {...marksOf(visible, grain)}
           range={range}
           boolean={kind === 'boolean'}
           onRange={onRange}
           onReset={onReset}
           onHover={setHoverMs}
+          onPick={(atMs) => {
+            const found = visible.find(
+              ({ start }) => start <= atMs && atMs < start + Math.max(1, grainWidthMs(grain)),
+            )
+            if (found !== undefined) explain?.(found.start)
+          }}
         />
       )}
       <ChartFoot
         shown={shown}
-        visible={visible.length}
+        visible={visible}
+        band={kind === 'number' && grain !== 'raw' ? band : undefined}
+        onBand={setBand}
         gaps={gapsWithin(gaps, range)}
         range={range}
         latest={latest}
@@ -146,17 +180,21 @@ function ChartBody({ shown, range, toldUntilMs, route, latest, onRange, onReset 
 
 type FootProps = {
   shown: Shown
-  visible: number
+  visible: readonly Point[]
+  /** Absent where there is no band to choose. */
+  band: Band | undefined
+  onBand: (band: Band) => void
   gaps: readonly Range[]
   range: Range
   latest: LatestValue | undefined
 }
 
-function ChartFoot({ shown, visible, gaps, range, latest }: FootProps) {
+function ChartFoot({ shown, visible, band, onBand, gaps, range, latest }: FootProps) {
   const missing = gapWords(
-    visible,
+    visible.length,
     gaps.map(({ fromMs, toMs }) => toMs - fromMs),
   )
+  const corrected = visible.filter(({ correctedAt }) => correctedAt > 0).length
   const behindMs = behind(shown, range, latest)
   return (
     <p class="chart-foot" role="group" aria-label="About this chart">
@@ -164,18 +202,50 @@ function ChartFoot({ shown, visible, gaps, range, latest }: FootProps) {
         {rangeWords(range.fromMs, range.toMs)}
       </span>
       <span>
-        {visible} × {grainWords(shown.grain)}
+        {visible.length} × {grainWords(shown.grain)}
       </span>
       {missing === '' ? null : <span>{missing}</span>}
+      {corrected === 0 ? null : (
+        <span title="Late readings changed them; marked on the time axis.">
+          {corrected} corrected
+        </span>
+      )}
       {shown.corrected === 0 ? null : <span>{shown.corrected} corrected while you watched</span>}
       {behindMs === 0 ? null : (
         <span class="warn">rollups are {lengthWords(behindMs)} behind the readings</span>
       )}
       {shown.loading ? <span role="status">loading …</span> : null}
-      {visible === 0 && !shown.loading ? (
+      {band === undefined ? null : <BandPicker band={band} onBand={onBand} />}
+      {visible.length === 0 && !shown.loading ? (
         <strong>No data in this span: pick a longer one.</strong>
       ) : null}
     </p>
+  )
+}
+
+/** What is drawn besides the values: windows that can still change, and corrected ones. */
+function marksOf(visible: readonly Point[], grain: Grain) {
+  const widthMs = grainWidthMs(grain)
+  const spansOf = (points: readonly Point[]): readonly Range[] =>
+    points.map(({ start }) => ({ fromMs: start, toMs: start + widthMs }))
+  return {
+    open: spansOf(visible.filter(({ final }) => !final)),
+    corrected: spansOf(visible.filter(({ correctedAt }) => correctedAt > 0)),
+  }
+}
+
+function BandPicker({ band, onBand }: { band: Band; onBand: (band: Band) => void }) {
+  const other = band === 'extremes' ? 'deviation' : 'extremes'
+  const words = { extremes: 'min to max', deviation: '± deviation' }
+  return (
+    <button
+      type="button"
+      class="link"
+      title={`Show ${words[other]} instead`}
+      onClick={() => onBand(other)}
+    >
+      band: {words[band]}
+    </button>
   )
 }
 

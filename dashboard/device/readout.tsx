@@ -12,9 +12,11 @@ type ReadoutProps = {
   grain: Grain
   boolean: boolean
   atMs: number | undefined
+  /** Asked to lay the window open that is read out; absent where that is not offered. */
+  onWhy: ((startMs: number) => void) | undefined
 }
 
-export function Readout({ points, gaps, grain, boolean, atMs }: ReadoutProps) {
+export function Readout({ points, gaps, grain, boolean, atMs, onWhy }: ReadoutProps) {
   const now = useNow(60_000)
   const digits = useMemo(() => digitsOf(points), [points])
   const gap = atMs === undefined ? undefined : gaps.find((g) => g.fromMs <= atMs && atMs < g.toMs)
@@ -29,14 +31,34 @@ export function Readout({ points, gaps, grain, boolean, atMs }: ReadoutProps) {
   const widthMs = grainWidthMs(grain)
   const point = atMs === undefined ? points.at(-1) : nearest(points, atMs - widthMs / 2)
   if (point === undefined) return <p class="readout muted">no data</p>
-  const { start, final } = point
+  const { start, final, correctedAt } = point
   return (
     <p class="readout">
       <span title={utcWords(start)}>{shortRangeWords(start, start + widthMs, now)}</span>
       {pairsOf(point, { widthMs, boolean, digits }).map(([name, text]) => (
         <Pair key={name} name={name} text={text} />
       ))}
-      {final ? null : <span class="muted">still open</span>}
+      {final ? null : (
+        <span class="muted" title="Samples can still come: this window is provisional.">
+          still open
+        </span>
+      )}
+      {correctedAt === 0 ? null : (
+        <span class="warn" title={`A late reading changed it: ${utcWords(correctedAt)}`}>
+          corrected
+        </span>
+      )}
+      {onWhy === undefined ? null : (
+        <button
+          type="button"
+          class="link"
+          aria-label="Why this number?"
+          title="Why this number? Its samples and stored rows"
+          onClick={() => onWhy(start)}
+        >
+          why?
+        </button>
+      )}
     </p>
   )
 }
@@ -46,7 +68,7 @@ function pairsOf(
   point: Point,
   { widthMs, boolean, digits }: { widthMs: number; boolean: boolean; digits: Digits },
 ): [string, string][] {
-  const { mean, min, max, count, last } = point
+  const { mean, min, max, stddev, count, last } = point
   const size: [string, string][] = widthMs === 0 ? [] : [['count', String(count)]]
   if (mean === null) return [['last', valueWords(last)], ...size]
   if (boolean && widthMs === 0) return [['value', String(mean === 1)]]
@@ -55,6 +77,7 @@ function pairsOf(
   return [
     // A mean lies between the values: one decimal more than they have says where.
     ['mean', steadyWords(mean, { ...digits, decimals: digits.decimals + 1 })],
+    ['±', numberWords(stddev)],
     ['min', steadyWords(min, digits)],
     ['max', steadyWords(max, digits)],
     ...size,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { columnsOf, lonelyIndices } from '../chart/chart-columns.ts'
+import { type Band, columnsOf, lonelyIndices } from '../chart/chart-columns.ts'
 import { gapsOf, gapsWithin } from './gaps.ts'
 import { pointOfReading } from './point-series.ts'
 
@@ -35,9 +35,26 @@ test('no points have no gaps, and raw readings have gaps by their own rhythm', (
 
 test('a gap breaks the line: a point without a value stands in it', () => {
   const points = at(0, 10_000, 90_000)
-  const [xs, mean] = columnsOf(points, '10s', gapsOf(points, '10s', 100_000))
+  const gaps = gapsOf(points, '10s', 100_000)
+  const [xs, mean] = columnsOf(points, { grain: '10s', gaps, band: 'extremes' })
   assert.deepEqual(xs, [5000, 15_000, 55_000, 95_000])
   assert.deepEqual(mean, [1, 1, null, 1])
+})
+
+test('the band spans all values, or the deviation to both sides of the mean', () => {
+  const [point] = at(0)
+  assert.ok(point !== undefined)
+  const points = [{ ...point, mean: 4, min: 1, max: 9, stddev: 2 }]
+  const edges = (band: Band) => columnsOf(points, { grain: '10s', gaps: [], band }).slice(2).flat()
+  assert.deepEqual(edges('extremes'), [9, 1])
+  assert.deepEqual(edges('deviation'), [6, 2])
+  assert.deepEqual(
+    columnsOf([{ ...point, mean: null, stddev: null }], {
+      ...{ grain: '10s', gaps: [] },
+      band: 'deviation',
+    }).slice(1),
+    [[null], [null], [null]],
+  )
 })
 
 test('a point alone between two gaps is drawn as a dot', () => {

@@ -1,5 +1,9 @@
 /** The spans that can be picked, and which resolution shows a stretch of time well. Pure. */
-import type { Resolution } from '../../api/contract/resources.ts'
+import {
+  type Resolution,
+  STORED_RESOLUTIONS,
+  type StoredResolution,
+} from '../../api/contract/resources.ts'
 
 const SECOND_MS = 1000
 const MINUTE_MS = 60 * SECOND_MS
@@ -50,6 +54,10 @@ const GRAIN_WORDS: Record<Grain, string> = {
 
 /** A window's length; a raw reading has none. */
 export const grainWidthMs = (grain: Grain): number => (grain === 'raw' ? 0 : WIDTHS_MS[grain])
+
+/** The windows to look into for a point of this grain; undefined where they are merged on demand. */
+export const storedGrain = (grain: Grain): StoredResolution | undefined =>
+  grain === 'raw' ? '10s' : STORED_RESOLUTIONS.find((stored) => stored === grain)
 
 export const grainWords = (grain: Grain): string => GRAIN_WORDS[grain]
 

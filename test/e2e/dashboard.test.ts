@@ -17,6 +17,8 @@ import { type Browser, type BrowserContext, chromium, type Page } from 'playwrig
 import { build } from 'vite'
 import { systemClock } from '../../platform/clock.ts'
 import { packageRoot } from '../../platform/package-root.ts'
+import type { Explanation } from '../../api/contract/explanation.ts'
+import { eventually } from '../eventually.ts'
 import { startSystem, type System } from '../system.ts'
 
 const ROOT = packageRoot(import.meta.dirname)
@@ -180,6 +182,39 @@ describe('the dashboard', { skip, concurrency: 1, timeout: 240_000 }, () => {
     const lateMs = windowStart(-5 * 60_000) + 3333
     await pump.publish({ ts: lateMs, values: { temperature: 58.5 } })
     await chartNote(page, /[1-9]\d* corrected while you watched/)
+  })
+
+  test('"Why this number?" lays a corrected window open: samples, rows, and that they agree', async () => {
+    const startMs = windowStart(-6 * 60_000)
+    await pump.publish({ ts: startMs + 1234, values: { temperature: 57.125 } })
+    const query = `metric=temperature&resolution=10s&start=${startMs}`
+    await eventually('the correction is stored', async () => {
+      const headers = { authorization: `Bearer ${system.apiKey}` }
+      const answer = await fetch(`${system.apiUrl}/v1/devices/pump-1/explain?${query}`, { headers })
+      const { verdict, samples } = (await answer.json()) as Explanation
+      const stored = verdict === 'equal' && samples.some(({ value }) => value === 57.125)
+      return stored || undefined
+    })
+    // The window stands in the middle of the chart.
+    const around = `from=${startMs - 195_000}&to=${startMs + 205_000}`
+    await page.goto(`${system.apiUrl}/#/devices/pump-1?metric=temperature&${around}&span=1h`)
+    await chartNote(page, /[1-9]\d* corrected$/)
+    const chart = page.getByRole('application', { name: /temperature over time, 10 s/ })
+    await chart.locator('.u-over').click()
+    const panel = page.getByRole('region', { name: 'Why this number?' })
+    await panel.getByText('The newest stored row is what its samples add up to.').waitFor()
+    await panel.getByText('final, corrected').first().waitFor()
+    await panel.getByRole('cell', { name: '57.125' }).first().waitFor()
+    await page.getByText('corrected', { exact: true }).first().waitFor()
+    await assertAccessible(page)
+    await page.screenshot({ path: join(images, 'explanation.png'), fullPage: true })
+    await page.keyboard.press('Escape')
+    await panel.waitFor({ state: 'hidden' })
+    await page.getByRole('button', { name: 'band: min to max' }).click()
+    await page.getByRole('button', { name: 'band: ± deviation' }).click()
+    await page.getByRole('button', { name: 'Back to live' }).click()
+    await page.getByText('Following live').waitFor()
+    await chartNote(page, /10 s windows/)
   })
 
   test('a correction far behind is redrawn too where the feed has no windows of that length', async () => {
