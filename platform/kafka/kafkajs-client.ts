@@ -2,12 +2,13 @@
  * The door to kafkajs: one configured client per process, its logs in our words, and its errors
  * told apart by their Kafka type.
  */
-import { connect as connectTcp, isIP } from 'node:net'
+import { isIP } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { ISocketFactory, Kafka } from 'kafkajs'
 import { spelledOut } from '../config/option-names.ts'
 import { Failure } from '../failure.ts'
 import type { Logger } from '../observe/logger.ts'
+import { connectFramed } from './frame-socket.ts'
 import { requireKafkajs } from './kafkajs-replacements.ts'
 
 const CONNECTION_TIMEOUT_MS = 5_000
@@ -59,7 +60,7 @@ const connectSocket: ISocketFactory = ({ host, port, ssl, onConnect }) => {
   const named = isIP(host) === 0 ? { servername: host } : {}
   const socket = ssl
     ? connectTls({ host, port, ...named, ...ssl }, onConnect)
-    : connectTcp({ host, port }, onConnect)
+    : connectFramed({ host, port }, onConnect)
   socket.setKeepAlive(true, KEEP_ALIVE_MS)
   socket.setNoDelay(true)
   // While a broker is down kafkajs adds a listener per caller that waits for the socket.

@@ -13,6 +13,7 @@
  *   fetch decodeMessages    one object per batch, and the checksum that kafkajs never looks at
  *   Connection.connect      the stock one opens a socket per caller that finds none; the spare ones
  *                           end the live one when the broker closes them as idle
+ *   Connection.processData  the stock one copies every response once more, to put it behind nothing
  *   BrokerPool.removeBroker the stock one forgets even the only broker, after which a consumer
  *                           starts anew as a new member, and waits for its old self to expire
  *   OffsetManager.setDefaultOffset  where the log no longer has an offset, the stock one commits
@@ -88,6 +89,7 @@ function install(): typeof Kafkajs {
   replace('protocol/requests/fetch/v4/decodeMessages', () => fetchedMessages)
   replaceTimer()
   connectOnce()
+  takeFramesWhole()
   keepLastBroker()
   keepCheckpoint()
   return require('kafkajs') as typeof Kafkajs
@@ -186,6 +188,22 @@ function connectOnce(): void {
       underWay.set(this, connecting)
     }
     return connecting
+  }
+}
+
+type Receiving = {
+  chunks: readonly Buffer[]
+  bytesBuffered: number
+  processData: (this: Receiving, data: Buffer) => void
+}
+
+/** frame-socket.ts gives whole responses; after each, the stock one keeps an empty rest. */
+function takeFramesWhole(): void {
+  const { prototype } = require('kafkajs/src/network/connection') as { prototype: Receiving }
+  const stock = prototype.processData
+  prototype.processData = function (data) {
+    if (this.bytesBuffered === 0) this.chunks = []
+    stock.call(this, data)
   }
 }
 
