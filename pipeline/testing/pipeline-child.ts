@@ -9,25 +9,36 @@ import type { Deployment } from './stack-deployment.ts'
 
 const willsOf = new WeakMap<ChildProcess, Map<string, LastWill>>()
 
-/** The role as an operating system process; resolves when it says that it is ready. */
-export async function startChild(
+/** The role as an operating system process, which may die before it is ready. */
+export function spawnChild(
   { argv }: Pick<Deployment, 'argv'>,
   execArgv: readonly string[] = [],
-): Promise<ChildProcess> {
+): ChildProcess {
   const weir = join(import.meta.dirname, '..', '..', 'cli', 'weir.js')
   const child = spawn(process.execPath, [...execArgv, weir, 'pipeline', ...argv], {
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
+  const wills = new Map<string, LastWill>()
+  willsOf.set(child, wills)
+  child.on('message', (message) => {
+    const sent = message as RoleMessage // Our own role sends nothing else.
+    if (sent.type === 'last_will' && sent.will !== null) wills.set(sent.id, sent.will)
+    if (sent.type === 'last_will' && sent.will === null) wills.delete(sent.id)
+  })
+  return child
+}
+
+/** The same; resolves when it says that it is ready. */
+export async function startChild(
+  deployment: Pick<Deployment, 'argv'>,
+  execArgv: readonly string[] = [],
+): Promise<ChildProcess> {
+  const child = spawnChild(deployment, execArgv)
   let said = ''
   child.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()))
   await new Promise<void>((resolve, reject) => {
-    const wills = new Map<string, LastWill>()
-    willsOf.set(child, wills)
     child.on('message', (message) => {
-      const sent = message as RoleMessage // Our own role sends nothing else.
-      if (sent.type === 'ready') resolve()
-      if (sent.type === 'last_will' && sent.will !== null) wills.set(sent.id, sent.will)
-      if (sent.type === 'last_will' && sent.will === null) wills.delete(sent.id)
+      if ((message as RoleMessage).type === 'ready') resolve()
     })
     child.once('exit', (code) => reject(new Error(`exit ${code}: ${said}`)))
   })
@@ -38,6 +49,11 @@ export async function startChild(
 export async function killed(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   child.kill('SIGKILL')
-  await once(child, 'exit')
+  await died(child)
+}
+
+/** Waits for its end, and does what its supervisor would do then. */
+export async function died(child: ChildProcess): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
   for (const will of willsOf.get(child)?.values() ?? []) await executeMembershipWill(will)
 }
