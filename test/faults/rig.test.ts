@@ -24,7 +24,6 @@ const SEED = process.env['WEIR_SEED'] ?? `rig-${systemClock.nowMs()}`
 const PLAYED = [
   'kill connector after produce, before PUBACK',
   'kill pipeline mid rollup insert',
-  'kill pipeline any time',
   'broker killed',
   'ClickHouse killed mid insert',
 ]

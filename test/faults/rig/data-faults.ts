@@ -34,7 +34,7 @@ function telemetry(values: readonly number[]): Telemetry {
     numbers: [{ metric: 'poison', t0: recvTs, dt: values.map((_, n) => n), v: [...values] }],
     booleans: [],
     strings: [],
-  } as Telemetry
+  }
 }
 
 /** The id under which the registry knows a schema for this subject. */

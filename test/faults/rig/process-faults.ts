@@ -1,7 +1,8 @@
 /** Faults of processes: killed, stopped and woken, restarted in turn, more of them and fewer. */
-import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { packageRoot } from '../../../platform/package-root.ts'
 import type { RigSystem } from './rig-system.ts'
 import type { Fault, RoundContext } from './round.ts'
 import type { Unit } from './unit.ts'
@@ -12,6 +13,8 @@ const ZOMBIE_MS_MAX = 26_000
 const SHORTER_THAN_SESSION_MS = 4_000
 const LONGER_THAN_SESSION_MS = 14_000
 const HEAP_MB = 56
+/** Of a build, what no role needs. */
+const LEFT_OUT = new Set(['test', 'tools', 'deploy', 'dashboard'])
 
 async function killed(context: RoundContext, unit: Unit): Promise<void> {
   const again = unit.ready()
@@ -103,20 +106,13 @@ function otherRelease(system: RigSystem, fault: (text: string) => void): string 
   const built = join(import.meta.dirname, '..', '..', '..')
   const copy = join(system.folder, 'other-release')
   rmSync(copy, { recursive: true, force: true })
-  for (const part of [
-    'cli',
-    'pipeline',
-    'platform',
-    'schemas',
-    'migrations',
-    'connectors',
-    'api',
-  ]) {
+  for (const part of readdirSync(built)) {
+    if (LEFT_OUT.has(part)) continue
     cpSync(join(built, part), join(copy, part), { recursive: true })
   }
-  for (const part of ['devices', 'local', 'loadtest']) {
-    cpSync(join(built, part), join(copy, part), { recursive: true })
-  }
+  const root = packageRoot(import.meta.dirname)
+  symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'))
+  symlinkSync(join(root, 'package.json'), join(copy, 'package.json'))
   const version = join(copy, 'pipeline', 'window', 'window-version.js')
   const text = readFileSync(version, 'utf8')
   const changed = text.replace(
@@ -125,7 +121,6 @@ function otherRelease(system: RigSystem, fault: (text: string) => void): string 
   )
   if (changed === text) fault('the copy has the same fold epoch')
   writeFileSync(version, changed)
-  // Its packages are found from the copy's folder upwards.
   return join(copy, 'cli', 'weir.js')
 }
 

@@ -225,55 +225,98 @@ type Parts = Readonly<{
   stops: (() => Promise<unknown>)[]
 }>
 
+type Stops = (() => Promise<unknown>)[]
+
 /** What is started is added to `stops` at once: a later failure ends it. */
-async function startParts(options: RigOptions, stops: (() => Promise<unknown>)[]): Promise<Parts> {
-  const { folder, serversDir, brokers } = options
+async function startParts(options: RigOptions, stops: Stops): Promise<Parts> {
+  const { folder } = options
   mkdirSync(folder, { recursive: true })
   const namespace = `f${randomBytes(4).toString('hex')}_`
   const database = `${namespace}weir`
   const ports = await rememberedPorts(join(folder, 'ports.json'), HOST, PORTS)
-  const ownServers = options.shared === undefined ? await startOwn(options) : undefined
-  if (ownServers !== undefined) stops.push(() => ownServers.stop())
-  const { registry, postgres } = options.shared ?? (ownServers as Stack)
-  const kafka = await KafkaCluster.start({
-    folder: join(folder, 'kafka'),
-    serversDir,
-    brokers,
-    ...(options.kafkaLogFolder === undefined
-      ? {}
-      : { logFolderOf: (id) => join(options.kafkaLogFolder ?? folder, `log-${id}`) }),
-  })
-  stops.push(() => kafka.stop())
-  const clickhouse = await clickhouseUnit(options, ports)
-  stops.push(() => clickhouse.killForGood())
-  const clickhouseProxy = new ClickhouseProxy({
-    port: ports.clickhouseProxy,
-    targetPort: ports.clickhouse,
-  })
-  const postgresUrl = new URL(postgres.url)
-  const registryUrl = new URL(registry.url)
-  const gate = (port: number, url: URL) => new TcpGate({ port, targetPort: Number(url.port) })
-  const postgresGate = gate(ports.postgresGate, postgresUrl)
-  const registryGate = gate(ports.registryGate, registryUrl)
-  stops.push(() => Promise.all([clickhouseProxy.stop(), postgresGate.stop(), registryGate.stop()]))
+  const servers = await startServers(options, ports, stops)
+  const doors = openDoors(servers, ports, stops)
   const stack = {
-    kafka: { brokers: kafka.addresses('READER') },
-    registry,
+    kafka: { brokers: servers.kafka.addresses('READER') },
+    registry: servers.registry,
     clickhouse: { url: `http://${HOST}:${ports.clickhouse}` },
-    postgres,
+    postgres: servers.postgres,
     namespace,
   }
   const dropDatabases = await createDatabases(stack, database)
   if (options.shared !== undefined) stops.push(dropDatabases)
+  const env = environmentOf({ options, namespace, database, ports, servers })
+  const apiKey = generateApiKey()
+  const direct = {
+    kafkaBrokers: stack.kafka.brokers.join(','),
+    clickhouseUrl: stack.clickhouse.url,
+  }
+  await weir('migrate', { ...env, ...asEnvironment({ ...direct, apiKey }) })
+  const registryUrl = servers.registry.url
+  return {
+    ...{ options, namespace, database, ports, apiKey, registryUrl, env, stops },
+    ...servers,
+    ...doors,
+  }
+}
+
+type Servers = Readonly<{
+  kafka: KafkaCluster
+  clickhouse: Unit
+  registry: Readonly<{ url: string }>
+  postgres: Readonly<{ url: string }>
+}>
+
+async function startServers(options: RigOptions, ports: Ports, stops: Stops): Promise<Servers> {
+  const { folder, serversDir, brokers, kafkaLogFolder } = options
+  let { shared } = options
+  if (shared === undefined) {
+    const own = await startOwn(options)
+    stops.push(() => own.stop())
+    shared = own
+  }
+  const kafka = await KafkaCluster.start({
+    ...{ folder: join(folder, 'kafka'), serversDir, brokers },
+    ...(kafkaLogFolder === undefined
+      ? {}
+      : { logFolderOf: (id) => join(kafkaLogFolder, `log-${id}`) }),
+  })
+  stops.push(() => kafka.stop())
+  const clickhouse = await clickhouseUnit(options, ports)
+  stops.push(() => clickhouse.killForGood())
+  return { kafka, clickhouse, registry: shared.registry, postgres: shared.postgres }
+}
+
+function openDoors({ registry, postgres }: Servers, ports: Ports, stops: Stops) {
+  const clickhouseProxy = new ClickhouseProxy({
+    port: ports.clickhouseProxy,
+    targetPort: ports.clickhouse,
+  })
+  const gate = (port: number, url: string) =>
+    new TcpGate({ port, targetPort: Number(new URL(url).port) })
+  const postgresGate = gate(ports.postgresGate, postgres.url)
+  const registryGate = gate(ports.registryGate, registry.url)
+  stops.push(() => Promise.all([clickhouseProxy.stop(), postgresGate.stop(), registryGate.stop()]))
+  return { clickhouseProxy, postgresGate, registryGate }
+}
+
+/** Registry and Postgres behind their gates, and all names of this system. */
+function environmentOf(
+  about: Pick<Parts, 'options' | 'namespace' | 'database' | 'ports'> &
+    Readonly<{ servers: Servers }>,
+): Record<string, string> {
+  const { options, namespace, database, ports, servers } = about
+  const postgresUrl = new URL(servers.postgres.url)
   postgresUrl.port = String(ports.postgresGate)
   postgresUrl.pathname = `/${database}`
+  const registryUrl = new URL(servers.registry.url)
   registryUrl.port = String(ports.registryGate)
-  const env = asEnvironment({
+  return asEnvironment({
     topicPrefix: namespace,
     topicPartitions: String(PARTITIONS),
-    topicReplicas: String(brokers),
+    topicReplicas: String(options.brokers),
     registryUrl: registryUrl.toString(),
-    schemaIdsFile: join(folder, 'schema-ids.json'),
+    schemaIdsFile: join(options.folder, 'schema-ids.json'),
     clickhouseDatabase: database,
     postgresUrl: postgresUrl.toString(),
     logLevel: 'info',
@@ -287,16 +330,6 @@ async function startParts(options: RigOptions, stops: (() => Promise<unknown>)[]
     publicMqttUrl: `mqtt://${HOST}:${ports.mqtt}`,
     tenant: TENANT,
   })
-  const apiKey = generateApiKey()
-  const migration = {
-    kafkaBrokers: stack.kafka.brokers.join(','),
-    clickhouseUrl: stack.clickhouse.url,
-  }
-  await weir('migrate', { ...env, ...asEnvironment({ ...migration, apiKey }) })
-  return {
-    ...{ options, namespace, database, kafka, clickhouse, clickhouseProxy, postgresGate },
-    ...{ registryGate, ports, apiKey, registryUrl: registry.url, env, stops },
-  }
 }
 
 async function clickhouseUnit(options: RigOptions, ports: Ports): Promise<Unit> {
