@@ -16,7 +16,7 @@ import { readStackFile } from '../stack-file.ts'
 import { BENCH_OPTIONS, calibrationText, type CpuReport, cpuReport } from './bench-options.ts'
 import { withBenchSpace } from './bench-space.ts'
 import { type MeasuredRound, measured, type Servers } from './measured-round.ts'
-import { preload } from './preload.ts'
+import { openFleet, writeBacklog } from './telemetry-fleet.ts'
 import {
   CONTENDER_NOTES,
   CONTENDERS,
@@ -116,7 +116,12 @@ async function oneRound(
       async (space) => {
         let written = 0
         progress.show(() => `${title}: preloading, ${written} of ${records}`)
-        const loaded = await preload(space, { records, devices, progress: (n) => (written = n) })
+        const fleet = await openFleet(space, devices)
+        const rounds = Math.ceil(records / devices)
+        const progressed = (n: number): void => void (written = n)
+        await writeBacklog(fleet, { devices, rounds, intervalMs: 1000, progress: progressed })
+        await fleet.close()
+        const loaded = fleet.sent()
         for (const name of contenders) {
           progress.show(() => `${title}: ${name} counts ${records} records`)
           const { round, result } = await measured(servers, (meter) =>

@@ -20,7 +20,7 @@ import { packageRoot } from '../../platform/package-root.ts'
 import { startCommand } from '../child-program.ts'
 import { kafkaLog, withLogAdmin } from '../kafka-log.ts'
 import type { BenchSpace } from './bench-space.ts'
-import { type Preloaded, RESOLUTIONS_MS } from './preload.ts'
+import { type Preloaded, RESOLUTIONS_MS } from './telemetry-fleet.ts'
 import type { Counted, Counting } from './rollup-contenders.ts'
 
 export type StreamsGuarantee = 'exactly_once_v2' | 'at_least_once'

@@ -4,13 +4,12 @@
  */
 import { join } from 'node:path'
 import { systemClock } from '../../platform/clock.ts'
-import { TELEMETRY } from '../../schemas/topics.ts'
 import { startProgram, startWeir } from '../child-program.ts'
 import { kafkaLog, withLogAdmin } from '../kafka-log.ts'
 import { waitUntilCounted } from '../reconcile/quiescence.ts'
 import { type BenchSpace, withOtherTables } from './bench-space.ts'
 import type { CpuMeter } from './measured-round.ts'
-import type { Preloaded } from './preload.ts'
+import type { Preloaded } from './telemetry-fleet.ts'
 import { mergesEnded, requireExactSums } from './stored-sums.ts'
 import { type StreamsGuarantee, runStreams } from './kafka-streams-peer.ts'
 
@@ -68,12 +67,11 @@ async function runPipeline({ space, loaded, meter }: Counting): Promise<Counted>
 }
 
 /** Resolves when everything that is in the topic now is in the tables. */
-export const countedByPipeline = ({ brokers, topicPrefix, group }: BenchSpace): Promise<number> =>
+export const countedByPipeline = ({ brokers, topic, group }: BenchSpace): Promise<number> =>
   withLogAdmin(kafkaLog(brokers), (admin) =>
     waitUntilCounted({
       admin,
-      topic: `${topicPrefix}${TELEMETRY.name}`,
-      group,
+      ...{ topic, group },
       clock: systemClock,
       limitMs: COUNTED_LIMIT_MS,
     }),

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { systemClock } from '../../platform/clock.ts'
 import { Failure } from '../../platform/failure.ts'
 import { type ClickHousePlace, queryRows } from '../clickhouse-query.ts'
-import type { Preloaded } from './preload.ts'
+import type { Preloaded } from './telemetry-fleet.ts'
 
 const TABLES = [
   { table: 'samples', resolutionMs: 0, sql: 'toFloat64(count()), toFloat64(count()), sum(value)' },

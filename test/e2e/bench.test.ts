@@ -9,6 +9,15 @@ const SMALL: Readonly<Record<string, readonly string[]>> = {
     ...['--records', '5000', '--devices', '50', '--rounds', '1'],
     ...['--peers', '1', '--only', 'weir,kafkajs'],
   ],
+  'bench catchup': ['--rate', '500', '--seconds', '20', '--limit-s', '60'],
+  'bench latency': [
+    ...['--rate', '200', '--seconds', '2', '--warm-up', '1'],
+    ...['--row-ms', '60000', '--live-ms', '60000'],
+  ],
+  'bench memory': [
+    ...['--series', '2000', '--resident-max', '2560'],
+    ...['--window-bytes', '100000', '--sample-bytes', '100000'],
+  ],
   'loadtest run': ['--devices', '5', '--rate', '50', '--duration', '2', '--reconcile'],
 }
 
