@@ -20,13 +20,20 @@ export type KafkaPlace = ServerPlace & Readonly<{ controllerPort: number }>
 /** Where its jars lie once they are fetched. */
 export const kafkaHome = (serversDir: string): string => join(serversDir, `kafka-${KAFKA_VERSION}`)
 
+/** Fetches the jars if they are not there; gives their folder. */
+export async function fetchKafka(
+  place: Pick<ServerPlace, 'serversDir' | 'onProgress' | 'signal'>,
+): Promise<string> {
+  const home = kafkaHome(place.serversDir)
+  if (existsSync(home)) return home
+  const what = `download Kafka ${KAFKA_VERSION} (43 MB)`
+  await withProgress(place.onProgress, what, () => downloadJars(JARS, home, place.signal))
+  return home
+}
+
 /** Fetches Kafka if it is not there, formats an empty data folder, and says how to run it. */
 export async function kafkaServer(place: KafkaPlace): Promise<ChildSpec> {
-  const home = kafkaHome(place.serversDir)
-  if (!existsSync(home)) {
-    const what = `download Kafka ${KAFKA_VERSION} (43 MB)`
-    await withProgress(place.onProgress, what, () => downloadJars(JARS, home, place.signal))
-  }
+  const home = await fetchKafka(place)
   await mkdir(place.dataDir, { recursive: true })
   const properties = join(place.dataDir, 'server.properties')
   await writeFile(properties, serverProperties(place))

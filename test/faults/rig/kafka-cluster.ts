@@ -3,10 +3,10 @@
  * own behind a proxy of its own, so that one of them can be cut off while the others go on.
  */
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { rememberedPorts } from '../../../local/free-port.ts'
-import { kafkaHome } from '../../../local/kafka-server.ts'
+import { fetchKafka } from '../../../local/kafka-server.ts'
 import { runProgram } from '../../../local/run-program.ts'
 import { exchange } from '../../../local/tcp-exchange.ts'
 import type { ChildSpec } from '../../../platform/lifecycle/child-spec.ts'
@@ -60,8 +60,8 @@ export class KafkaCluster {
   }
 
   static async start(options: KafkaClusterOptions): Promise<KafkaCluster> {
-    const home = kafkaHome(options.serversDir)
-    if (!existsSync(home)) throw new Error(`${home} is missing: npm start fetches it`)
+    const { signal } = new AbortController()
+    const home = await fetchKafka({ ...options, signal, onProgress: () => {} })
     mkdirSync(options.folder, { recursive: true })
     const ports: Ports[] = []
     for (let id = 1; id <= options.brokers; id++) {
