@@ -14,7 +14,7 @@ import type { Timers } from '../timers.ts'
 import { addLetter, ContentReader, schemaIdsOf } from './content-reader.ts'
 import { AuditBooks, type Finding, type HourTally } from './hour-tally.ts'
 import { LetterBook } from './letter-book.ts'
-import { hourOfOffset, type LogCut, progressOf, readCut } from './log-cut.ts'
+import { hourOf, hourOfOffset, type LogCut, progressOf, readCut } from './log-cut.ts'
 import { type OffsetSpan, readLogRange } from './log-range.ts'
 import { auditNumbers } from './number-audit.ts'
 import {
@@ -266,7 +266,8 @@ class AuditRun {
     const { clickhouse } = this.#ports
     const { tenant } = this.#range
     const spans = new Map([...cut.partitions].map(([partition, { span }]) => [partition, span]))
-    if ((await countByOrigin(clickhouse, { spans, tenant })) === this.#rows) return
+    const rows = await countByOrigin(clickhouse, { spans, tenant })
+    if (rows === this.#rows) return
     let strays = 0
     for (const { spans, tsMsMin, tsMsMax } of this.#traces) {
       if (strays > STRAYS_MAX) return
@@ -279,6 +280,9 @@ class AuditRun {
         inventedRow(this.#books, tally, row)
       })
     }
+    if (this.#rows + strays === rows) return
+    const text = `${rows} rows name records of the range, but ${this.#rows + strays} were found`
+    this.#books.add({ kind: 'unbalanced', tenant: tenant ?? '', hourMs: hourOf(cut.fromMs), text })
   }
 
   async #progress(topic: string): Promise<Progress> {

@@ -141,11 +141,11 @@ test('what a client saw acknowledged is looked for, and what is stored must have
   assert.equal(fails.status, 1)
   assert.match(
     fails.stdout,
-    /ledger-1 temperature \(number\) at 77 was acknowledged and is not stored/,
+    /ledger-1 temperature \(number\) at 1970-01-01T00:00:00.077Z was acknowledged and is not stored/,
   )
   assert.match(
     fails.stdout,
-    /ledger-1 temperature \(number\) at \d+ is stored as .*, and was not sent/,
+    /ledger-1 temperature \(number\) at \S+ is stored as .*, and was not sent/,
   )
   assert.match(fails.stdout, /"missing":1,"unknown":1/)
 })

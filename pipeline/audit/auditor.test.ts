@@ -54,15 +54,19 @@ test('an hour is audited when it is over, once, tenant by tenant', async () => {
   await world.passTo(START_MS + 600_000)
   await sendSome('acme', 9)
   await sendSome('other', 4)
-  assert.equal(await auditor.step(), true) // The hours before, in which there was nothing.
+  // Not over yet; and in the hours before there was nothing.
   assert.equal(await auditor.step(), false)
-  assert.equal((await hours()).filter(({ at }) => at >= 0).length, 0)
+  assert.deepEqual(await hours(), [])
 
   await world.passTo(START_MS + HOUR_MS + LATER_MS)
   assert.equal(await auditor.step(), false)
-  const rows = (await hours()).filter(({ at }) => at >= 0)
   assert.deepEqual(
-    rows.map(({ tenant, at, stored, findings }) => [tenant, at, stored, findings.length]),
+    (await hours()).map(({ tenant, at, stored, findings }) => [
+      tenant,
+      at,
+      stored,
+      findings.length,
+    ]),
     [
       ['', 0, 13, 0],
       ['acme', 0, 9, 0],
@@ -70,7 +74,7 @@ test('an hour is audited when it is over, once, tenant by tenant', async () => {
     ],
   )
   assert.equal(await auditor.step(), false)
-  assert.equal(await metric('weir_audit_hours_total'), 5)
+  assert.equal(await metric('weir_audit_hours_total'), 1)
   assert.ok((await metric('weir_audit_windows_total')) > 0)
   assert.equal(await metric('weir_rollup_audit_mismatch_total'), 0)
 })
@@ -111,7 +115,7 @@ test('a tampered hour, and a day that was merged wrongly, are found and counted'
   assert.deepEqual(rows.map(({ stored, wrong }) => [stored, wrong]), [[3, 6]]) // prettier-ignore
   assert.match(
     rows[0]?.findings.join('\n') ?? '',
-    /window of 86400 s at \d+: count is 6, should be 5/,
+    /window of 86400 s at \S+T00:00:00.000Z: count is 6, should be 5/,
   )
   assert.equal(await metric('weir_rollup_audit_mismatch_total'), 6)
 })

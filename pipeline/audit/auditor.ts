@@ -14,7 +14,7 @@ import { lastAuditedMs, writeAuditHours } from './audit-hours.ts'
 import { totalOf } from './audit-report.ts'
 import { type AuditPorts, type AuditRange, type AuditResult, runAudit } from './audit-run.ts'
 import { HOUR_MS } from './hour-tally.ts'
-import { hourOf, readCut } from './log-cut.ts'
+import { firstBusyHour, hourOf, readCut } from './log-cut.ts'
 
 export type AuditorSettings = Readonly<{
   topicPrefix: string
@@ -45,6 +45,7 @@ export class Auditor implements Service {
   readonly failure = new Promise<never>(() => {})
   readonly #parts: AuditorParts
   readonly #settings: AuditorSettings
+  readonly #topic: string
   readonly #ending = new AbortController()
   #life: Promise<void> = Promise.resolve()
   #trouble: string | undefined
@@ -52,6 +53,7 @@ export class Auditor implements Service {
   constructor(parts: AuditorParts, settings: AuditorSettings) {
     this.#parts = parts
     this.#settings = settings
+    this.#topic = settings.topicPrefix + TELEMETRY.name
   }
 
   async start(): Promise<void> {
@@ -91,7 +93,10 @@ export class Auditor implements Service {
     const closedMs = hourOf(nowMs - delayMs)
     const last = await lastAuditedMs(clickhouse)
     const reachesMs = hourOf(nowMs - logRetentionMs)
-    const fromMs = Math.max(last === undefined ? 0 : last + HOUR_MS, reachesMs)
+    const sinceMs = Math.max(last === undefined ? 0 : last + HOUR_MS, reachesMs)
+    if (sinceMs >= closedMs) return false
+    const busy = { topic: this.#topic, fromMs: sinceMs, toMs: closedMs }
+    const fromMs = await firstBusyHour(this.#parts.ports.admin, busy)
     metrics.set('weir_audit_lag_seconds', Math.max(0, nowMs - fromMs) / 1000)
     const toMs = Math.min(fromMs + hoursMax * HOUR_MS, closedMs)
     if (fromMs >= toMs || !(await this.#isCounted(fromMs, toMs))) return false
@@ -109,9 +114,8 @@ export class Auditor implements Service {
 
   /** Whether all that arrived is committed, and its windows are closed: ticks close silent ones. */
   async #isCounted(fromMs: number, toMs: number): Promise<boolean> {
-    const { topicPrefix } = this.#settings
-    const topic = topicPrefix + TELEMETRY.name
-    const what = { topic, group: `${topicPrefix}rollup`, fromMs, toMs }
+    const group = `${this.#settings.topicPrefix}rollup`
+    const what = { topic: this.#topic, group, fromMs, toMs }
     const cut = await readCut(this.#parts.ports.admin, what)
     if (cut.openRecords > 0) return false
     const used = [...cut.partitions.values()].filter(({ span }) => span.to > span.from)

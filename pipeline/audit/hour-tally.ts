@@ -99,6 +99,9 @@ export type Finding = Readonly<{
   found?: unknown
 }>
 
+/** A time in a sentence. */
+export const timeText = (ms: number): string => new Date(ms).toISOString()
+
 /** Findings kept of one kind, tenant and hour: the tallies count all of them. */
 const KEPT_MAX = 20
 

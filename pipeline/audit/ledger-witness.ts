@@ -13,6 +13,7 @@ import { ledgerLineOf, type LedgerSample, type LedgerValue } from '../../schemas
 import { TELEMETRY } from '../../schemas/topics.ts'
 import { sleep } from '../timers.ts'
 import type { AuditPorts } from './audit-run.ts'
+import { timeText } from './hour-tally.ts'
 import { progressOf } from './log-cut.ts'
 import { readRaw } from './window-tables.ts'
 
@@ -121,7 +122,7 @@ class Comparison {
     this.#verdict.unknown += 1
     this.#find(
       'unknown',
-      `${name} at ${tsMs} is stored as ${JSON.stringify(value)}, and was not sent`,
+      `${name} at ${timeText(tsMs)} is stored as ${JSON.stringify(value)}, and was not sent`,
     )
   }
 
@@ -131,7 +132,7 @@ class Comparison {
       for (const [tsMs, { acknowledged }] of stamped) {
         if (!acknowledged) continue
         this.#verdict.missing += 1
-        this.#find('missing', `${name} at ${tsMs} was acknowledged and is not stored`)
+        this.#find('missing', `${name} at ${timeText(tsMs)} was acknowledged and is not stored`)
       }
       for (const [value, { acknowledged }] of unstamped) {
         if (acknowledged === 0) continue

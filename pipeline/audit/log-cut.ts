@@ -70,6 +70,28 @@ export async function readCut(
   return { fromMs, toMs, hoursMs, partitions, openRecords, truncatedHours: [...truncated] }
 }
 
+/** The first hour in [fromMs, toMs) in which something arrived, or toMs; by halving. */
+export async function firstBusyHour(
+  admin: LogAdmin,
+  what: Readonly<{ topic: string; fromMs: number; toMs: number }>,
+): Promise<number> {
+  const { topic, fromMs, toMs } = what
+  const before = await admin.offsetsAt(topic, fromMs)
+  const isEmptyUpTo = async (ms: number): Promise<boolean> => {
+    const offsets = await admin.offsetsAt(topic, ms)
+    return [...before].every(([partition, offset]) => offsets.get(partition) === offset)
+  }
+  // Nothing arrived before `low`; something did before `high`, or it is the end.
+  let [low, high] = [0, Math.ceil((toMs - fromMs) / HOUR_MS)]
+  if (await isEmptyUpTo(toMs)) return toMs
+  while (high - low > 1) {
+    const middle = (low + high) >>> 1
+    if (await isEmptyUpTo(fromMs + middle * HOUR_MS)) low = middle
+    else high = middle
+  }
+  return fromMs + low * HOUR_MS
+}
+
 export const hourOf = (ms: number): number => Math.floor(ms / HOUR_MS) * HOUR_MS
 
 /** The hour in which the record with this offset was appended. */

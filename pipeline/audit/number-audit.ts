@@ -1,6 +1,6 @@
 /** Goes through the numbers of each device in the range, hour by hour of their times. */
 import type { Clickhouse } from '../../platform/clickhouse/clickhouse.ts'
-import { type AuditBooks } from './hour-tally.ts'
+import { type AuditBooks, timeText } from './hour-tally.ts'
 import { hourOf } from './log-cut.ts'
 import { type NumberReport, NumberWitness } from './message-numbers.ts'
 import { AUDIT_SETTINGS } from './window-tables.ts'
@@ -80,7 +80,7 @@ class DeviceNumbers {
       const hourMs = hourOf(afterMs)
       books.tally(tenant, hourMs).numbersMissing += last - first + 1
       const what = first === last ? `message ${first} is` : `messages ${first} to ${last} are`
-      const text = `${device}: ${what} missing, between those of ${beforeMs} and ${afterMs}`
+      const text = `${device}: ${what} missing, between those of ${timeText(beforeMs)} and ${timeText(afterMs)}`
       books.add({ kind: 'number_missing', tenant, hourMs, text, expected: [first, last] })
     }
     const hourMs = hourOf(gaps.at(-1)?.afterMs ?? this.#fromMs)

@@ -10,7 +10,7 @@
  *
  * Pure: rows come in by methods, tallies and findings go into the books.
  */
-import type { AuditBooks, HourTally } from './hour-tally.ts'
+import { type AuditBooks, type HourTally, timeText } from './hour-tally.ts'
 
 export type SeriesIdentity = Readonly<{
   tenant: string
@@ -142,7 +142,7 @@ export class Slice {
     if (row === undefined) {
       tally.missing += 1
       const text =
-        `${named(series)} at ${tsMs} is in the log at ${where(sample)}, and neither stored nor ` +
+        `${named(series)} at ${timeText(tsMs)} is in the log at ${where(sample)}, and neither stored nor ` +
         'in the dead letters'
       const { tenant } = series
       this.#books.add({ kind: 'sample_missing', tenant, hourMs, text, series, startMs: tsMs })
@@ -190,7 +190,7 @@ export class Slice {
       kind: 'sample_altered',
       tenant: tally.tenant,
       hourMs: tally.hourMs,
-      text: `the row of ${named(series)} at ${row.tsMs} ${wrong}`,
+      text: `the row of ${named(series)} at ${timeText(row.tsMs)} ${wrong}`,
       series,
       startMs: row.tsMs,
       ...(expected === undefined ? {} : { expected, found }),
@@ -205,7 +205,7 @@ export function inventedRow(books: AuditBooks, tally: HourTally, row: StoredSamp
     kind: 'sample_invented',
     tenant: tally.tenant,
     hourMs: tally.hourMs,
-    text: `the row of series ${row.series} at ${row.tsMs} is not in the record it names, ${where(row)}`,
+    text: `the row of series ${row.series} at ${timeText(row.tsMs)} is not in the record it names, ${where(row)}`,
     series: row.series,
     startMs: row.tsMs,
     found: row.text === '' ? row.value : row.text,

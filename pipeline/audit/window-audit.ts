@@ -3,7 +3,7 @@
  * days against hours. A mismatch is read a second time, against newer commits, before it counts.
  */
 import type { Clickhouse } from '../../platform/clickhouse/clickhouse.ts'
-import { type AuditBooks, HOUR_MS } from './hour-tally.ts'
+import { type AuditBooks, HOUR_MS, timeText } from './hour-tally.ts'
 import type { SampledSeries } from './series-sample.ts'
 import { named, type SeriesIdentity } from './slice.ts'
 import { type Mismatch, mergedVerdict, type Progress, RawFold } from './window-fold.ts'
@@ -127,7 +127,7 @@ function report(books: AuditBooks, { series, bookedMs }: Booked, mismatch: Misma
     kind,
     tenant,
     hourMs: bookedMs,
-    text: `${named(series)}, window of ${resolutionMs / 1000} s at ${startMs}: ${wrong(mismatch)}`,
+    text: `${named(series)}, window of ${resolutionMs / 1000} s at ${timeText(startMs)}: ${wrong(mismatch)}`,
     series: { device, metric, kind: series.kind },
     ...{ resolutionMs, startMs, expected, found },
   })
