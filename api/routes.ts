@@ -1,7 +1,6 @@
 /** Every endpoint, in one table. What a route does is in the folder of its subject. */
 import { DEVICE_ID_PATTERN } from '../devices/device.ts'
-import { SERIES_KINDS } from './contract/explanation.ts'
-import { RESOLUTIONS, STORED_RESOLUTIONS } from './contract/resources.ts'
+import { RESOLUTIONS, SERIES_KINDS, STORED_RESOLUTIONS } from './contract/resources.ts'
 import { getAbout } from './about-handler.ts'
 import { getAudit } from './audit/audit-handler.ts'
 import {
@@ -33,6 +32,12 @@ const METRIC: ParameterSpec = {
   charsMin: 1,
   charsMax: LIMITS.metricCharsMax,
   doc: 'The name of the metric, as the device sent it.',
+}
+const KIND: ParameterSpec = {
+  name: 'kind',
+  kind: 'choice',
+  choices: SERIES_KINDS,
+  doc: 'Which series of a metric that changed its type. Left out: number before boolean before text.',
 }
 const CURSOR: ParameterSpec = {
   name: 'cursor',
@@ -181,6 +186,7 @@ export const ROUTES: readonly Route[] = [
       METRIC,
       FROM,
       TO,
+      KIND,
       {
         name: 'resolution',
         kind: 'choice',
@@ -240,12 +246,7 @@ export const ROUTES: readonly Route[] = [
         choices: STORED_RESOLUTIONS,
         doc: 'Those that are stored; others are merged when they are asked for.',
       },
-      {
-        name: 'kind',
-        kind: 'choice',
-        choices: SERIES_KINDS,
-        doc: 'Of a metric that changed its type. Left out: number before boolean before text.',
-      },
+      KIND,
       limit(LIMITS.readingsPerPageMax, LIMITS.readingsPerPageDefault),
       CURSOR,
     ],

@@ -7,8 +7,8 @@ import {
 } from '../devices/device.ts'
 import { FAILURE_CODES } from '../platform/failure-codes.ts'
 import { QUANTILE_RELATIVE_ERROR } from '../schemas/quantile-sketch.ts'
-import { EXPLANATION_VERDICTS, SERIES_KINDS } from './contract/explanation.ts'
-import { RESOLUTIONS, STORED_RESOLUTIONS } from './contract/resources.ts'
+import { EXPLANATION_VERDICTS } from './contract/explanation.ts'
+import { RESOLUTIONS, SERIES_KINDS, STORED_RESOLUTIONS } from './contract/resources.ts'
 import type { Definitions, JsonSchema } from './json-schema.ts'
 
 export const ref = (name: string): JsonSchema => ({ $ref: `#/components/schemas/${name}` })
@@ -115,6 +115,11 @@ const ROLLUPS = object(
   {
     resolution: { type: 'string', enum: RESOLUTIONS },
     items: listOf(ref('Rollup')),
+    kind: {
+      type: 'string',
+      enum: SERIES_KINDS,
+      description: 'Of the series that answered; absent where nothing was ever stored.',
+    },
     percentileRelativeError: {
       type: 'number',
       const: QUANTILE_RELATIVE_ERROR,
@@ -134,7 +139,7 @@ const ROLLUPS = object(
         'for longer. There only when the span begins before it.',
     },
   },
-  ['percentileRelativeError', 'expected', 'expiredBefore'],
+  ['kind', 'percentileRelativeError', 'expected', 'expiredBefore'],
 )
 
 const EXPLANATION = object({

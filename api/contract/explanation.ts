@@ -3,7 +3,7 @@
  * samples with their places in the log, the rows that were stored of it, and whether the newest of
  * them is what its samples add up to.
  */
-import type { Rollup, StoredResolution, Value } from './resources.ts'
+import type { Rollup, SeriesKind, StoredResolution, Value } from './resources.ts'
 
 export type Explanation = {
   device: string
@@ -27,9 +27,6 @@ export type Explanation = {
   samples: ExplainedSample[]
   next: string | null
 }
-
-export const SERIES_KINDS = ['number', 'boolean', 'text'] as const
-export type SeriesKind = (typeof SERIES_KINDS)[number]
 
 /**
  * equal: the newest row is what the samples add up to. differs: it is not, and should be.

@@ -50,8 +50,8 @@ export type Readings = { items: Reading[]; next: string | null }
 export type Reading = LatestValue
 
 /**
- * GET /v1/devices/{id}/rollups?metric&from&to&resolution&maxPoints&percentiles&intervalMs: windows
- * that start in [from, to).
+ * GET /v1/devices/{id}/rollups?metric&from&to&resolution&maxPoints&kind&percentiles&intervalMs:
+ * windows that start in [from, to).
  */
 export const RESOLUTIONS = ['10s', '1m', '15m', '1h', '6h', '1d'] as const
 export type Resolution = (typeof RESOLUTIONS)[number]
@@ -59,9 +59,15 @@ export type Resolution = (typeof RESOLUTIONS)[number]
 export const STORED_RESOLUTIONS = ['10s', '1m', '1h', '1d'] as const
 export type StoredResolution = (typeof STORED_RESOLUTIONS)[number]
 
+/** A metric that changed its type has a series of each kind. */
+export const SERIES_KINDS = ['number', 'boolean', 'text'] as const
+export type SeriesKind = (typeof SERIES_KINDS)[number]
+
 export type Rollups = {
   resolution: Resolution
   items: Rollup[]
+  /** Of the series that answered; absent where nothing was ever stored. */
+  kind?: SeriesKind
   /** The largest error of a percentile, as a share of its value. Only where percentiles are. */
   percentileRelativeError?: number
   /** What completeness is measured against. Only where `intervalMs` was given. */

@@ -9,7 +9,7 @@ import { LIMITS } from '../limits.ts'
 import { invalid } from '../problem.ts'
 import type { Call, Reply } from '../route.ts'
 import { resolutionMs, storedIn } from '../readings/resolution.ts'
-import { mainSeries } from '../readings/rollup-handler.ts'
+import { seriesAsked } from '../readings/rollup-handler.ts'
 import type { SeriesRef, SpanMs } from '../readings/telemetry-reader.ts'
 import { checksOf, foldedAgain } from './fold-again.ts'
 import type { RevisionEvidence } from './window-evidence.ts'
@@ -18,7 +18,7 @@ export async function explainWindow(parts: ApiParts, call: Call): Promise<Reply>
   const device = await existing(parts, call)
   const metric = call.parameters.requiredText('metric')
   const { resolution, window } = windowOf(call)
-  const series = await seriesOf(parts, call, device.id, metric)
+  const series = await seriesAsked(parts, call, device.id)
   const subject = { device: device.id, metric, kind: series?.kind ?? null, resolution }
   const frame = { ...subject, start: window.fromMs, end: window.toMs }
   if (series === undefined) {
@@ -42,17 +42,6 @@ function windowOf(call: Call): Readonly<{ resolution: StoredResolution; window: 
   const windowMs = resolutionMs(resolution)
   const fromMs = at - (at % windowMs)
   return { resolution, window: { fromMs, toMs: fromMs + windowMs } }
-}
-
-async function seriesOf(
-  parts: ApiParts,
-  call: Call,
-  device: string,
-  metric: string,
-): Promise<SeriesRef | undefined> {
-  const all = await parts.telemetry.series(call.tenant, [device], metric)
-  const kind = call.parameters.text('kind')
-  return kind === undefined ? mainSeries(all) : all.find((one) => one.kind === kind)
 }
 
 type Subject = Readonly<{ series: SeriesRef; resolution: StoredResolution; window: SpanMs }>

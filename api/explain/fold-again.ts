@@ -4,7 +4,8 @@
  */
 import { binOf } from '../../schemas/quantile-sketch.ts'
 import type { WindowPart } from '../../schemas/window-merge.ts'
-import type { FieldCheck, SeriesKind } from '../contract/explanation.ts'
+import type { FieldCheck } from '../contract/explanation.ts'
+import type { SeriesKind } from '../contract/resources.ts'
 import { valueOf } from '../readings/rollup-item.ts'
 
 export type RawSample = Readonly<{ at: number; value: number; text: string }>

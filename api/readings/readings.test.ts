@@ -289,6 +289,7 @@ describe('rollups', () => {
     const { body } = await ask(`/v1/devices/pump/rollups?metric=temperature&${span}&resolution=10s`)
     assert.deepEqual(body, {
       resolution: '10s',
+      kind: 'number',
       items: [
         {
           start: START_MS,

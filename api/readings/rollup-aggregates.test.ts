@@ -179,6 +179,24 @@ describe('aggregates', () => {
     assert.deepEqual([item.count, item.first, item.last, item.stddev], [2, 'a', 'b', null])
   })
 
+  it('of a metric that changed its type are those of the kind asked for', async () => {
+    const { clickhouse } = databases
+    const metric = 'switched'
+    const entry = { tenant: 'acme', device: 'oven', metric } as const
+    await insertSeries(clickhouse, [
+      { ...entry, kind: 'text', series: SERIES.mode },
+      { ...entry, kind: 'boolean', series: SERIES.door },
+    ])
+    const of = async (kind: string) => {
+      const query = `metric=${metric}&${at(START_MS, 60_000)}&resolution=1m${kind}`
+      const { items, kind: answered } = await rollups(query)
+      return [answered, items[0]?.first]
+    }
+    assert.deepEqual(await of(''), ['boolean', false])
+    assert.deepEqual(await of('&kind=text'), ['text', 'a'])
+    assert.deepEqual(await of('&kind=number'), [undefined, undefined])
+  })
+
   it('have no percentiles of samples that are older than the sketches', async () => {
     assert.deepEqual((await first('old', '&percentiles=50')).percentiles, { '50': null })
   })

@@ -14,21 +14,20 @@ import type { SeriesRef, SpanMs } from './telemetry-reader.ts'
 
 export async function getRollups(parts: ApiParts, call: Call): Promise<Reply> {
   const device = await existing(parts, call)
-  const metric = call.parameters.requiredText('metric')
   const percentiles = percentilesIn(call.parameters)
   const pointsMax = percentiles === undefined ? LIMITS.rollupPointsMax : LIMITS.percentilePointsMax
   const span = spanOf(parts, call)
   const expiryOf = await parts.rollups.expiries()
   const resolution = resolutionOf(call, { span, pointsMax, expiryOf })
 
-  const series = mainSeries(await parts.telemetry.series(call.tenant, [device.id], metric))
+  const series = await seriesAsked(parts, call, device.id)
   const sketches = percentiles !== undefined
   const ask = { ...span, resolution, limit: pointsMax + 1, sketches }
   const windows = series === undefined ? [] : await parts.rollups.windows(call.tenant, series, ask)
   if (windows.length > pointsMax) throw tooMany(pointsMax, resolution)
 
   const extras = { percentiles, intervalMs: call.parameters.integer('intervalMs') }
-  const body = answerOf({ resolution, kind: series?.kind ?? 'number', windows }, extras)
+  const body = answerOf({ resolution, kind: series?.kind, windows }, extras)
   const expiredBefore = expiryOf(resolution)
   if (span.fromMs < expiredBefore) {
     const windowMs = resolutionMs(resolution)
@@ -45,22 +44,24 @@ type Extras = Readonly<{
 function answerOf(
   found: Readonly<{
     resolution: Resolution
-    kind: SeriesRef['kind']
+    kind: SeriesRef['kind'] | undefined
     windows: readonly MergedWindow[]
   }>,
   { percentiles, intervalMs }: Extras,
 ): Rollups {
-  const samplesPerWindow = resolutionMs(found.resolution) / (intervalMs ?? Infinity)
+  const { resolution, kind = 'number' } = found
+  const samplesPerWindow = resolutionMs(resolution) / (intervalMs ?? Infinity)
   const items = found.windows.map((window) => ({
-    ...rollupOf(found.kind, window.part, window),
+    ...rollupOf(kind, window.part, window),
     ...(percentiles === undefined ? {} : { percentiles: percentilesOf(window.part, percentiles) }),
     ...(intervalMs === undefined
       ? {}
       : { completeness: completenessOf(window.part.count, samplesPerWindow) }),
   }))
   return {
-    resolution: found.resolution,
+    resolution,
     items,
+    ...(found.kind === undefined ? {} : { kind }),
     ...(percentiles === undefined ? {} : { percentileRelativeError: QUANTILE_RELATIVE_ERROR }),
     ...(intervalMs === undefined ? {} : { expected: { intervalMs, samplesPerWindow } }),
   }
@@ -91,9 +92,19 @@ function resolutionOf(
   return finestFor(span.toMs - span.fromMs, pointsMax, (one) => expiryOf(one) <= span.fromMs)
 }
 
-/** A metric that changed its type has a series of each kind: numbers go before the others. */
-export function mainSeries(series: readonly SeriesRef[]): SeriesRef | undefined {
-  const of = (kind: SeriesRef['kind']) => series.find((one) => one.kind === kind)
+/**
+ * A metric that changed its type has a series of each kind. Where the question does not say which
+ * of them it means, numbers go before the others.
+ */
+export async function seriesAsked(
+  { telemetry }: ApiParts,
+  { tenant, parameters }: Call,
+  device: string,
+): Promise<SeriesRef | undefined> {
+  const all = await telemetry.series(tenant, [device], parameters.requiredText('metric'))
+  const of = (kind: string) => all.find((one) => one.kind === kind)
+  const asked = parameters.text('kind')
+  if (asked !== undefined) return of(asked)
   return of('number') ?? of('boolean') ?? of('text')
 }
 
