@@ -1,9 +1,8 @@
 /**
- * What the fold keeps for an open window of a series, and for a sample in one: encoded records go
- * in, garbage is collected, and what is left is counted. Rows that a flush would take are taken.
- * Names of series, their directory and the windows' own fields are all in the bytes of a window;
- * rows on their way to ClickHouse, Kafka's buffers and Node itself are not: `bench memory` shows
- * those as resident memory.
+ * What the fold keeps for a series, for an open window of it, and for a sample in one: encoded
+ * records go in, garbage is collected, and what is left is counted. Rows that a flush would take
+ * are taken. Rows on their way to ClickHouse, Kafka's buffers and Node itself are not in these
+ * figures: `bench memory` shows all of it as resident memory.
  *
  *   node --expose-gc fold-memory.bench.js [series]        ends with one JSON line
  */
@@ -20,6 +19,8 @@ const METRICS = ['temperature', 'humidity']
 const START_MS = 1_700_000_040_000
 const SECOND_MS = 1000
 const LATENESS_MS = 15_000
+/** Each opens another window of 10 s, and adds a sample to it and to the minute's. */
+const OPENING_SECONDS = [10, 20, 30, 40, 50]
 /**
  * After so many seconds with one sample each the most is open that ever is, here and in any later
  * minute: of each series three windows of 10 s with 25 samples, two of a minute with 75.
@@ -40,13 +41,13 @@ class FedFold {
   readonly #devices: number
   #offset = 0
 
-  constructor(devices: number) {
+  constructor(devices: number, latenessMs = LATENESS_MS) {
     const idleSeriesMax = devices * METRICS.length
     this.#devices = devices
     this.fold = new PartitionFold(
       {
         ...{ partition: 0, idleSeriesMax, foldEpoch: FOLD_EPOCH },
-        ...{ latenessMs: LATENESS_MS, acceptedAgeMs: DAY_MS },
+        ...{ latenessMs, acceptedAgeMs: DAY_MS },
       },
       freshCheckpoint(0),
     )
@@ -97,24 +98,43 @@ function bytesInUse(): number {
   return heapUsed + external
 }
 
-/** Windows of one sample and windows of many: two sums, from which two prices follow. */
+/** Three sums, from which three prices follow: of a series, a window and a sample. */
 function measure(seriesWanted: number): Readonly<Record<string, number>> {
   const devices = Math.ceil(seriesWanted / METRICS.length)
   const series = devices * METRICS.length
   // Code is compiled and the codec's slab is made before anything is counted.
   new FedFold(100).feed(0)
+  const { first, opening } = sparse(devices, series)
+  const full = crowded(devices, series)
+  // first = series + 2 (window + sample); opening = window + 2 samples;
+  // full = series + OPEN_THEN windows + HELD_THEN samples
+  const unitSamples = HELD_THEN + 2 - 2 * OPEN_THEN
+  const sampleBytes = (full - first - (OPEN_THEN - 2) * opening) / unitSamples
+  const windowBytes = opening - 2 * sampleBytes
+  const seriesBytes = first - 2 * (windowBytes + sampleBytes)
+  return { series, bytesPerSeries: full, seriesBytes, windowBytes, sampleBytes }
+}
+
+/** Bytes of each series with two windows open, and of each further window. */
+function sparse(devices: number, series: number): Readonly<{ first: number; opening: number }> {
   const before = bytesInUse()
-  const fed = new FedFold(devices)
+  const fed = new FedFold(devices, DAY_MS)
   fed.feed(0)
   expectOpen(fed, series * RESOLUTIONS_MS.length)
-  const perWindow = (bytesInUse() - before) / fed.fold.openWindowCount
-  for (let second = 1; second < SECONDS; second += 1) fed.feed(second)
+  const first = (bytesInUse() - before) / series
+  for (const second of OPENING_SECONDS) fed.feed(second)
+  const opened = series * OPENING_SECONDS.length
+  expectOpen(fed, series * RESOLUTIONS_MS.length + opened)
+  return { first, opening: (bytesInUse() - before - first * series) / opened }
+}
+
+/** Bytes of each series when all is as full as it gets. */
+function crowded(devices: number, series: number): number {
+  const before = bytesInUse()
+  const fed = new FedFold(devices)
+  for (let second = 0; second < SECONDS; second += 1) fed.feed(second)
   expectOpen(fed, series * OPEN_THEN)
-  const perSeries = (bytesInUse() - before) / series
-  const sampleBytes = (perSeries - OPEN_THEN * perWindow) / (HELD_THEN - OPEN_THEN)
-  const openWindows = fed.fold.openWindowCount
-  const heldSamples = series * HELD_THEN
-  return { series, openWindows, heldSamples, windowBytes: perWindow - sampleBytes, sampleBytes }
+  return (bytesInUse() - before) / series
 }
 
 function expectOpen({ fold }: FedFold, windows: number): void {

@@ -41,7 +41,13 @@ const pipelineOptions = (series: number) => ({
 })
 
 type Resident = Readonly<{ startMiB: number; nowMiB: number; peakMiB: number; cpuS: number }>
-type FoldMemory = Readonly<{ openWindows: number; windowBytes: number; sampleBytes: number }>
+type FoldMemory = Readonly<{
+  series: number
+  bytesPerSeries: number
+  seriesBytes: number
+  windowBytes: number
+  sampleBytes: number
+}>
 
 export const benchMemoryCommand = commandWithOptions({
   name: 'bench memory',
@@ -72,9 +78,10 @@ async function benchMemory(
     ['MiB resident at most', resident.peakMiB],
     ['CPU seconds', resident.cpuS],
     ['the fold alone, after garbage collection', ''],
-    ['open windows', fold.openWindows],
-    ['bytes per open window, its share of the series included', fold.windowBytes],
+    ['bytes per series', fold.seriesBytes],
+    ['bytes per open window', fold.windowBytes],
     ['bytes per held sample', fold.sampleBytes],
+    ['bytes per series at 1 Hz, with five windows and 100 samples', fold.bytesPerSeries],
   ])
   process.stdout.write('Every count and sum is exact.\n')
   const ok =
