@@ -5,9 +5,8 @@
  * is published, which never delays a flush.
  */
 import type { LogWriter } from '../platform/kafka/log.ts'
-import type { AvroEncoder } from '../schemas/avro-codec.ts'
 import { deviceKey, partitionOf } from '../schemas/topics.ts'
-import type { Window, WindowUpdate } from '../schemas/window-update.ts'
+import type { WindowUpdateEncoder } from '../schemas/window-update-writer.ts'
 import type { RollupRows, RowRange } from './window/rollup-row.ts'
 import type { Series } from './window/series.ts'
 
@@ -18,7 +17,7 @@ export type LivePublisherOptions = Readonly<{
   writer: LogWriter
   topic: string
   partitions: number
-  encoder: AvroEncoder<WindowUpdate>
+  encoder: WindowUpdateEncoder
   published(windows: number): void
 }>
 
@@ -49,9 +48,9 @@ export class LivePublisher {
     const { writer, topic, partitions, encoder } = this.#options
     const series = rows[0]?.rows.series[rows[0].row]
     if (series === undefined) return
-    const update = { tenant: series.tenant, device: series.device, windows: rows.map(windowOf) }
     const keyBytes = Buffer.from(key)
-    const record = { key: keyBytes, value: encoder.encode(update) }
+    const value = encoder.encode(series.tenant, series.device, rows)
+    const record = { key: keyBytes, value }
     // Rejects only when the writer is closed, and then the tables have it soon.
     writer.append(topic, partitionOf(keyBytes, partitions), record).catch(() => undefined)
   }
@@ -77,29 +76,4 @@ function byDevice(ranges: readonly RowRange[]): Map<string, RowPlace[]> {
     }
   }
   return groups
-}
-
-function windowOf({ rows, row }: RowPlace): Window {
-  const series = rows.series[row]
-  return {
-    metric: series?.metric ?? '',
-    kind: series?.kind ?? 'number',
-    resolutionMs: rows.resolutionMs,
-    start: rows.startsMs[row] ?? 0,
-    count: rows.counts[row] ?? 0,
-    sum: rows.sums[row] ?? 0,
-    min: rows.mins[row] ?? 0,
-    max: rows.maxs[row] ?? 0,
-    first: rows.firsts[row] ?? 0,
-    last: rows.lasts[row] ?? 0,
-    firstTs: rows.firstTsMs[row] ?? 0,
-    lastTs: rows.lastTsMs[row] ?? 0,
-    m2: rows.m2s[row] ?? 0,
-    integral: rows.integrals[row] ?? 0,
-    firstText: rows.firstTexts.get(row) ?? '',
-    lastText: rows.lastTexts.get(row) ?? '',
-    final: rows.finals[row] === 1,
-    correctedAt: rows.correctedAtMs[row] ?? 0,
-    version: rows.versions[row] ?? 0,
-  }
 }

@@ -74,6 +74,6 @@ async function codecsOf({ options, logger }: Context): Promise<RollupCodecs> {
   return {
     decoder: codecs.decoder(TELEMETRY),
     telemetry: codecs.encoder(TELEMETRY),
-    windowUpdates: codecs.encoder(ROLLUPS),
+    windowUpdates: codecs.windowUpdates(ROLLUPS),
   }
 }

@@ -10,7 +10,7 @@ import type { Metrics } from '../platform/observe/metrics.ts'
 import type { AvroDecoder, AvroEncoder } from '../schemas/avro-codec.ts'
 import type { Telemetry } from '../schemas/telemetry.ts'
 import { DEAD_LETTERS, ROLLUPS, TELEMETRY } from '../schemas/topics.ts'
-import type { WindowUpdate } from '../schemas/window-update.ts'
+import type { WindowUpdateEncoder } from '../schemas/window-update-writer.ts'
 import { DeadLetterWriter } from './dead-letters/dead-letter-writer.ts'
 import { LivePublisher } from './live-publisher.ts'
 import { type RollupOptions, RollupService } from './rollup-service.ts'
@@ -20,7 +20,7 @@ import type { Timers } from './timers.ts'
 export type RollupCodecs = Readonly<{
   decoder: AvroDecoder<Telemetry>
   telemetry: AvroEncoder<Telemetry>
-  windowUpdates: AvroEncoder<WindowUpdate>
+  windowUpdates: WindowUpdateEncoder
 }>
 
 export type RollupParts = Readonly<{

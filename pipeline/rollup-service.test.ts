@@ -11,7 +11,7 @@ import { Metrics } from '../platform/observe/metrics.ts'
 import { createAvroDecoder, createAvroEncoder } from '../schemas/avro-codec.ts'
 import { type Telemetry, TELEMETRY_SCHEMA } from '../schemas/telemetry.ts'
 import { topicSpecs } from '../schemas/topic-specs.ts'
-import { type WindowUpdate, WINDOW_UPDATE_SCHEMA } from '../schemas/window-update.ts'
+import { WindowUpdateWriter } from '../schemas/window-update-writer.ts'
 import { composeRollup } from './rollup-composition.ts'
 import type { RollupOptions } from './rollup-service.ts'
 import { MemorySink } from './testing/memory-sink.ts'
@@ -64,7 +64,7 @@ function world() {
           fetchSchema: async () => undefined,
         }),
         telemetry: encoder,
-        windowUpdates: createAvroEncoder<WindowUpdate>(WINDOW_UPDATE_SCHEMA, 2),
+        windowUpdates: new WindowUpdateWriter(2),
       },
       options: { ...OPTIONS, ...options },
       version: 'test',

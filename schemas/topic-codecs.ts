@@ -10,6 +10,7 @@ import { SCHEMAS } from './registered-schemas.ts'
 import type { Telemetry } from './telemetry.ts'
 import { subjectOf } from './topics.ts'
 import type { WindowUpdate } from './window-update.ts'
+import { type WindowUpdateEncoder, WindowUpdateWriter } from './window-update-writer.ts'
 
 type Values = { Telemetry: Telemetry; WindowUpdate: WindowUpdate }
 type TopicOf<Name extends keyof Values> = Readonly<{ name: string; schema: Name }>
@@ -31,6 +32,10 @@ export class TopicCodecs {
 
   encoder<Name extends keyof Values>(topic: TopicOf<Name>): AvroEncoder<Values[Name]> {
     return createAvroEncoder(SCHEMAS[topic.schema], this.#idOf(topic.name))
+  }
+
+  windowUpdates(topic: TopicOf<'WindowUpdate'>): WindowUpdateEncoder {
+    return new WindowUpdateWriter(this.#idOf(topic.name))
   }
 
   decoder<Name extends keyof Values>(topic: TopicOf<Name>): AvroDecoder<Values[Name]> {

@@ -72,7 +72,7 @@ export class HourlyWorld {
       codecs: {
         decoder: this.#codecs.decoder(TELEMETRY),
         telemetry: this.#encoder,
-        windowUpdates: this.#codecs.encoder(ROLLUPS),
+        windowUpdates: this.#codecs.windowUpdates(ROLLUPS),
       },
       options: read.values,
       ...{ version: '0', clock: this.#clock, timers: systemTimers, logger: quiet },
