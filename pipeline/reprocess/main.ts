@@ -11,7 +11,7 @@ import { atDesk, type Desk, DESK_OPTIONS, printJson } from '../dead-letters/lett
 import { progressLine } from '../dead-letters/progress-line.ts'
 import { timeOf } from '../dead-letters/time-option.ts'
 import { clickhouseSink } from '../sinks/clickhouse-sink.ts'
-import { systemTimers } from '../timers.ts'
+import { sleep, systemTimers } from '../timers.ts'
 import { parseCheckpoint } from '../window/checkpoint.ts'
 import { RawSamples } from './raw-samples.ts'
 import { reprocess, type ReprocessReport } from './reprocess.ts'
@@ -39,6 +39,9 @@ const OPTIONS = {
   dryRun: { kind: 'switch', default: false, doc: 'Say what would be done, and change nothing.' },
 } as const satisfies OptionTable
 
+const POLL_MS = 200
+const IDLE_MS = 30_000
+
 type Options = OptionValues<typeof OPTIONS>
 
 export const reprocessCommand = commandWithOptions({
@@ -64,6 +67,7 @@ export const reprocessCommand = commandWithOptions({
             raw: new RawSamples(clickhouse, { tenant, device }),
             closedToMs: await closedWatermarks(desk, options.topicPrefix),
             ...{ clock: systemClock, timers: systemTimers },
+            settled: () => pipelineSettled(desk, options.topicPrefix),
             progress: (done, all) => line.show(done, all, 'hours of partitions'),
           },
         )
@@ -101,6 +105,24 @@ async function closedWatermarks(desk: Desk, topicPrefix: string): Promise<Map<nu
   }
   if (closed.size > 0) return closed
   throw new Failure('unavailable', `the group ${topicPrefix}rollup has not committed anything yet`)
+}
+
+/**
+ * A flush commits what it has settled: once everything that is in the log now is committed, no
+ * flush of before goes on. A partition that commits nothing for so long has nobody who flushes.
+ */
+async function pipelineSettled(desk: Desk, topicPrefix: string): Promise<void> {
+  const ends = await desk.admin.offsetRange(desk.telemetryTopic)
+  const untilMs = systemClock.monotonicMs() + IDLE_MS
+  while (systemClock.monotonicMs() < untilMs) {
+    const committed = await desk.admin.committed(`${topicPrefix}rollup`, desk.telemetryTopic)
+    const isBehind = [...ends].some(([partition, { end }]) => {
+      const { offset, metadata } = committed.get(partition) ?? { offset: 0, metadata: '' }
+      return end > (parseCheckpoint(offset, metadata)?.position ?? 0)
+    })
+    if (!isBehind) return
+    await sleep(systemTimers, POLL_MS)
+  }
 }
 
 function sentences({ folded, merged }: ReprocessReport, dryRun: boolean): string {

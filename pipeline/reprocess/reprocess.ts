@@ -15,7 +15,7 @@ import type { Clock } from '../../platform/clock.ts'
 import { Failure } from '../../platform/failure.ts'
 import { Pacer } from '../dead-letters/pacer.ts'
 import type { RollupSink } from '../sinks/rollup-sink.ts'
-import { sleep, type Timers } from '../timers.ts'
+import type { Timers } from '../timers.ts'
 import { CASCADES, windowStartMs } from '../window/tumbling-windows.ts'
 import type { RawSamples } from './raw-samples.ts'
 import { HOUR_MS, refoldHour, type RefoldPorts, seriesName } from './refold-hour.ts'
@@ -38,6 +38,8 @@ export type ReprocessPorts = Readonly<{
   closedToMs: ReadonlyMap<number, number>
   clock: Clock
   timers: Timers
+  /** Resolves when no flush goes on that began before this was asked. */
+  settled(): Promise<void>
   progress(doneHours: number, allHours: number): void
 }>
 
@@ -48,8 +50,6 @@ export type ReprocessReport = Readonly<{
   passes: number
 }>
 
-/** A flush that began before rows were rewritten is over by then. */
-const SETTLE_MS = 5_000
 const PASSES_MAX = 10
 
 export async function reprocess(
@@ -86,7 +86,7 @@ async function foldHours(
 
 async function mergeParents(
   options: ReprocessOptions,
-  { sink, closedToMs, timers }: ReprocessPorts,
+  { sink, closedToMs, settled }: ReprocessPorts,
   { chosen, dryRun }: RefoldPorts,
 ): Promise<Pick<ReprocessReport, 'merged' | 'passes'>> {
   const merged = noCounts()
@@ -103,7 +103,7 @@ async function mergeParents(
       }
     }
     if (dryRun || merged.rewritten + merged.added === before) return { merged, passes }
-    await sleep(timers, SETTLE_MS)
+    await settled()
   }
   throw new Failure('unavailable', 'hours and days kept changing; run it again')
 }
