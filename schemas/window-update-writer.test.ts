@@ -17,7 +17,7 @@ const window: fc.Arbitrary<Window> = fc.record({
   ...{ sum: double, min: double, max: double, first: double, last: double },
   ...{ firstTs: time, lastTs: time, m2: double, integral: double },
   ...{ firstText: text, lastText: text, final: fc.boolean() },
-  ...{ correctedAt: time, version: fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }) },
+  ...{ correctedAt: time, version: fc.integer({ min: 0, max: 2 ** 52 }) },
 })
 
 /** Columns of one row. */
