@@ -36,6 +36,13 @@ test('what is sent again after a reconnect is no gap', () => {
   assert.equal(witnessed([...upTo(200), ...upTo(260, 190)]).missing, 0)
 })
 
+test('a backlog that comes after newer messages fills the gap, in any order', () => {
+  const backlog = upTo(150, 51).toReversed()
+  assert.equal(witnessed([...upTo(50), ...upTo(900, 151), ...backlog]).missing, 0)
+  const partly = backlog.filter((seq) => seq !== 99)
+  assert.deepEqual(gapsOf(witnessed([...upTo(50), ...upTo(900, 151), ...partly])), [[99, 99]])
+})
+
 test('gaps before the range were judged when their hour was', () => {
   assert.deepEqual(gapsOf(witnessed([1, 5, 6, 8], 20)), [[7, 7]])
   assert.deepEqual(gapsOf(witnessed([1, 5, 6, 8], 10)), [[2, 4], [7, 7]]) // prettier-ignore

@@ -5,7 +5,8 @@
  *
  * A counter that starts again begins a new run: one that goes further back than messages in flight
  * can overtake each other, or that comes to 0 or 1 a second time. What is redelivered after a
- * reconnect begins a run as well, and no gap, because it is the rest up to the newest number.
+ * reconnect begins a run as well, and no gap, because it is the rest up to the newest number. A
+ * number that falls into a gap of its run fills it, however late: devices send backlogs.
  */
 
 /** More than a session may have in flight (Receive Maximum). */
@@ -25,6 +26,8 @@ export type NumberReport = {
 }
 
 const GAPS_MAX = 20
+/** Gaps that a late number can still fill; the oldest beyond it are final. */
+const OPEN_GAPS_MAX = 1_000
 
 /** The numbers of one device, in the order of their times. */
 export class NumberWitness {
@@ -38,6 +41,8 @@ export class NumberWitness {
   }
   /** Below it gaps were judged when the hours before were. */
   readonly #fromMs: number
+  /** Of the run, oldest first. */
+  readonly #open: NumberGap[] = []
   #run = new Map<number, number>()
   #max = -1
 
@@ -46,6 +51,7 @@ export class NumberWitness {
   }
 
   add({ seq, tsMs }: NumberedMessage): void {
+    if (this.#fills(seq)) return this.#count(seq, tsMs)
     const isRepeat = seq <= 1 && seq < this.#max && this.#run.has(seq)
     if (isRepeat || this.#max - seq > OVERTAKEN_MAX) this.#endRun()
     if (!this.#run.has(seq)) this.#run.set(seq, tsMs)
@@ -62,6 +68,7 @@ export class NumberWitness {
   #endRun(): void {
     if (this.#run.size === 0) return
     this.#settle(Infinity)
+    for (const gap of this.#open.splice(0)) this.#tell(gap)
     this.#report.runs += 1
     this.#run = new Map()
     this.#max = -1
@@ -88,9 +95,25 @@ export class NumberWitness {
 
   #gap([before, beforeMs]: Entry, [seq, afterMs]: Entry): void {
     if (seq - before <= 1 || afterMs < this.#fromMs) return
-    this.#report.missing += seq - before - 1
-    if (this.#report.gaps.length >= GAPS_MAX) return
-    this.#report.gaps.push({ first: before + 1, last: seq - 1, beforeMs, afterMs })
+    if (this.#open.length >= OPEN_GAPS_MAX) this.#tell(this.#open.shift())
+    this.#open.push({ first: before + 1, last: seq - 1, beforeMs, afterMs })
+  }
+
+  /** Whether the number lies in a gap that is still open; it is taken out of it. */
+  #fills(seq: number): boolean {
+    const at = this.#open.findIndex(({ first, last }) => seq >= first && seq <= last)
+    const gap = this.#open[at]
+    if (gap === undefined) return false
+    const left = { ...gap, last: seq - 1 }
+    const right = { ...gap, first: seq + 1 }
+    this.#open.splice(at, 1, ...[left, right].filter(({ first, last }) => first <= last))
+    return true
+  }
+
+  #tell(gap: NumberGap | undefined): void {
+    if (gap === undefined) return
+    this.#report.missing += gap.last - gap.first + 1
+    if (this.#report.gaps.length < GAPS_MAX) this.#report.gaps.push(gap)
   }
 }
 
