@@ -114,12 +114,14 @@ const FROM_WINDOW = `
 
 function revisionOf(of: SeriesRef, row: RevisionRow): RevisionEvidence {
   const part = asPart(row)
-  const rollup = rollupOf(of.kind, part, {
+  const revision = {
     startMs: row.startSeconds * 1000,
+    sampledMs: row.lastMs - row.firstMs,
     final: row.final === 1,
     correctedAtMs: row.correctedMs,
     version: row.ver,
-  })
+  }
+  const rollup = rollupOf(of.kind, part, revision)
   const { topicEpoch, offset, foldEpoch } = row
   const place = { partition: row.part, offset, topicEpoch, foldEpoch }
   return { part, revision: { ...rollup, firstAt: row.firstMs, lastAt: row.lastMs, ...place } }

@@ -56,11 +56,13 @@ export function rollupItem(update: WindowUpdate, window: Window): FeedItem | und
   if (resolution === undefined) return undefined
   const { device } = update
   const { metric, start, version } = window
-  const rollup = rollupOf(
-    window.kind,
-    { ...window, firstTsMs: window.firstTs, lastTsMs: window.lastTs },
-    { startMs: start, final: window.final, correctedAtMs: window.correctedAt, version },
-  )
+  const rollup = rollupOf(window.kind, window, {
+    startMs: start,
+    sampledMs: window.lastTs - window.firstTs,
+    final: window.final,
+    correctedAtMs: window.correctedAt,
+    version,
+  })
   const key = `${device}\0${metric}\0${resolution}\0${start}`
   return new FeedItem(key, version, { device, metric, resolution, ...rollup })
 }

@@ -1,7 +1,7 @@
 /** What the endpoint of windows does: which resolution, which extras, and what has expired. */
 import { QUANTILE_RELATIVE_ERROR } from '../../schemas/quantile-sketch.ts'
 import type { ApiParts } from '../api-parts.ts'
-import type { Resolution, Rollups } from '../contract/resources.ts'
+import type { Resolution, Rollup, Rollups } from '../contract/resources.ts'
 import { existing } from '../devices/device-handlers.ts'
 import { LIMITS } from '../limits.ts'
 import { invalid, Refusal } from '../problem.ts'
@@ -51,13 +51,12 @@ function answerOf(
 ): Rollups {
   const { resolution, kind = 'number' } = found
   const samplesPerWindow = resolutionMs(resolution) / (intervalMs ?? Infinity)
-  const items = found.windows.map((window) => ({
-    ...rollupOf(kind, window.part, window),
-    ...(percentiles === undefined ? {} : { percentiles: percentilesOf(window.part, percentiles) }),
-    ...(intervalMs === undefined
-      ? {}
-      : { completeness: completenessOf(window.part.count, samplesPerWindow) }),
-  }))
+  const items = found.windows.map(({ part, ...revision }): Rollup => {
+    const item = rollupOf(kind, part, { ...revision, sampledMs: part.lastTsMs - part.firstTsMs })
+    if (percentiles !== undefined) item.percentiles = percentilesOf(part, percentiles)
+    if (intervalMs !== undefined) item.completeness = completenessOf(part.count, samplesPerWindow)
+    return item
+  })
   return {
     resolution,
     items,

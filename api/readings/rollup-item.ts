@@ -26,12 +26,16 @@ export function valueOf(kind: SeriesKind, value: number, text: string): Value {
 /** Infinities and NaN, from sums beyond the range of a 64-bit float, have no word in JSON. */
 const told = (value: number): number | null => (Number.isFinite(value) ? value : null)
 
-/** A window that holds at least one sample. */
+/** What is told of a window, whether it comes from a table or from the live topic. */
+type Numbers = Omit<WindowPart, 'sketch' | 'firstTsMs' | 'lastTsMs'>
+
+/** A window that holds at least one sample; `sampledMs` is from the first of them to the last. */
 export function rollupOf(
   kind: SeriesKind,
-  part: Omit<WindowPart, 'sketch'>,
-  { startMs, final, correctedAtMs, version }: Revision,
+  part: Numbers,
+  at: Revision & Readonly<{ sampledMs: number }>,
 ): Rollup {
+  const { startMs, sampledMs, final, correctedAtMs, version } = at
   const counted = kind !== 'text'
   const number = (value: number): number | null => (counted ? told(value) : null)
   return {
@@ -42,19 +46,14 @@ export function rollupOf(
     max: number(part.max),
     mean: number(part.sum / part.count),
     stddev: number(Math.sqrt(part.m2 / part.count)),
-    timeWeightedMean: number(timeWeightedMean(part)),
+    // Each value counts for as long as it stood.
+    timeWeightedMean: number(sampledMs > 0 ? part.integral / sampledMs : part.last),
     first: valueOf(kind, part.first, part.firstText),
     last: valueOf(kind, part.last, part.lastText),
     final,
     correctedAt: correctedAtMs,
     version,
   }
-}
-
-/** Each value counts for as long as it stood, between the first sample and the last. */
-function timeWeightedMean(part: Omit<WindowPart, 'sketch'>): number {
-  const lengthMs = part.lastTsMs - part.firstTsMs
-  return lengthMs > 0 ? part.integral / lengthMs : part.last
 }
 
 /**
