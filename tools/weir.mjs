@@ -1,4 +1,4 @@
-/** `npm run bench` and `npm run loadtest`: prepares the checkout, then runs that command of `weir`. */
+/** `npm run bench`, `loadtest` and `audit`: prepares the checkout, then runs that command of `weir`. */
 import { prepareOrExit } from './prepare.mjs'
 
 prepareOrExit()
