@@ -10,6 +10,7 @@ import { packageVersion } from '../platform/package-root.ts'
 import { subjectSchemas } from '../schemas/registered-schemas.ts'
 import { TopicCodecs } from '../schemas/topic-codecs.ts'
 import { ROLLUPS, TELEMETRY } from '../schemas/topics.ts'
+import { journalFolderOf } from './dead-letters/guard-options.ts'
 import { contradictions, PIPELINE_OPTIONS } from './pipeline-options.ts'
 import { checkedSink, RetentionCheck } from './retention-check.ts'
 import { composeRollup, type RollupCodecs } from './rollup-composition.ts'
@@ -41,7 +42,8 @@ export const pipelineRole: Role<typeof PIPELINE_OPTIONS> = {
       codecs: await codecsOf(context),
       version: packageVersion(),
       timers: systemTimers,
-      ...{ options, clock, logger, metrics },
+      options: { ...options, journalFolder: journalFolderOf(options) },
+      ...{ clock, logger, metrics },
     })
     await retention.mustHold().catch((error: unknown) => {
       if (!(error instanceof Failure) || error.retry === 'never') throw error

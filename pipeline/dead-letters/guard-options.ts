@@ -1,4 +1,5 @@
 /** Options of what stands between a partition's records and the fold. */
+import { dirname, join } from 'node:path'
 import type { OptionTable } from '../../platform/config/options.ts'
 
 export const GUARD_OPTIONS = {
@@ -20,7 +21,11 @@ export const GUARD_OPTIONS = {
   },
   journalFolder: {
     kind: 'text',
-    default: '.weir/journal',
-    doc: 'Where partitions keep their crash journals, to find a record that kills the process.',
+    default: '',
+    doc: 'Where partitions note what they take, to find a record that kills the process; empty: in `journal` beside the schema ids.',
   },
 } as const satisfies OptionTable
+
+export const journalFolderOf = (
+  options: Readonly<{ journalFolder: string; schemaIdsFile: string }>,
+): string => options.journalFolder || join(dirname(options.schemaIdsFile), 'journal')

@@ -5,7 +5,7 @@
  *
  * A folder that cannot be written never stops ingestion: the journal is then off, and says so.
  */
-import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Logger } from '../../platform/observe/logger.ts'
 import {
@@ -80,8 +80,11 @@ export class PartitionJournal {
   /** The owner ends in peace: no single steps for the next one. */
   close(): void {
     this.#set({ ...this.#state, enteredTo: -1, step: -1, blamed: EMPTY_JOURNAL.blamed })
-    if (this.#file !== undefined) closeSync(this.#file)
+    if (this.#file === undefined) return
+    closeSync(this.#file)
     this.#file = undefined
+    // Nothing is left to tell: no file for every partition that ever was here.
+    if (this.#state.quarantined.length === 0) rmSync(this.#path, { force: true })
   }
 
   #set(state: JournalState): void {

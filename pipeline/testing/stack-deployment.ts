@@ -189,7 +189,6 @@ function argumentsOf(stack: TestStack, folder: string, values: Readonly<Record<s
     registryUrl: stack.registry.url,
     schemaIdsFile: join(folder, 'schema-ids.json'),
     clickhouseUrl: stack.clickhouse.url,
-    journalFolder: join(folder, 'journal'),
     ...values,
   }
   return Object.entries(all).flatMap(([name, value]) => [
