@@ -23,14 +23,14 @@ const EXAMPLES_MAX = 5
 export type Watched = Readonly<{
   /** Windows whose count was seen to decrease. */
   decreased: number
-  /** Records that a commit covered and the tables did not have. */
-  uncovered: number
+  /** Records that a commit covered and the tables did not have; dead letters are among them. */
+  uncovered: readonly SeenRecord[]
   /** The largest resident set of a pipeline, in MB. */
   rssMbMax: number
   examples: readonly string[]
 }>
 
-type SeenRecord = Readonly<{ offset: number; device: string; seqs: readonly number[] }>
+export type SeenRecord = Readonly<{ offset: number; device: string; seqs: readonly number[] }>
 
 export class Watchers {
   readonly #system: RigSystem
@@ -46,7 +46,7 @@ export class Watchers {
   #admin: LogAdmin | undefined
   #prefix = ''
   #decreased = 0
-  #uncovered = 0
+  readonly #uncovered: SeenRecord[] = []
   #rssMbMax = 0
   #ended = false
   #loop: Promise<void> = Promise.resolve()
@@ -163,8 +163,7 @@ export class Watchers {
     const stored = await this.#storedSeqs()
     for (const { device, seqs, offset } of covered) {
       if (seqs.every((seq) => stored.has(`${device}/${seq}`))) continue
-      this.#uncovered += 1
-      this.#note(`I9 ${device} at offset ${offset}: committed and not in the tables`)
+      this.#uncovered.push({ device, seqs, offset })
     }
   }
 
