@@ -73,6 +73,13 @@ test('one of two pipelines is killed: the other has caught up soon, and nothing 
   }
 })
 
+type Running = Awaited<ReturnType<Deployment['start']>>
+
+async function metric({ metrics }: Running, name: string): Promise<number> {
+  const { body } = await metrics.expose()
+  return Number(new RegExp(`^${name}\\{.*\\} (\\d+)`, 'm').exec(body)?.[1])
+}
+
 /** Records that the group has counted for good, in all partitions together. */
 async function progress({ log, prefix, topic }: Deployment): Promise<number> {
   const admin = log.admin()
@@ -91,9 +98,15 @@ test('a group in which somebody joins or leaves all the time goes on, and stays 
     await sendMess(deployment, 100, 1)
     await Promise.race([deployment.settled(), steady.failure])
     const before = await progress(deployment)
+    const guest = await deployment.start()
+    await sendMess(deployment, 50, 2)
+    await Promise.race([deployment.settled(), steady.failure, guest.failure])
+    // It gave half away, and what it kept it went on with.
+    assert.equal(await metric(steady, 'weir_pipeline_replayed_records_total'), 0)
+    await guest.stop()
     const startedMs = systemClock.monotonicMs()
     for (let round = 0; round < ROUNDS; round += 1) {
-      const load = sendMess(deployment, 150, 2 + round)
+      const load = sendMess(deployment, 150, 3 + round)
       const restless = await deployment.start()
       await load
       await restless.stop()
@@ -101,8 +114,7 @@ test('a group in which somebody joins or leaves all the time goes on, and stays 
     const stormMs = systemClock.monotonicMs() - startedMs
     const moved = (await progress(deployment)) - before
     await Promise.race([deployment.settled(), steady.failure])
-    const { body } = await steady.metrics.expose()
-    const rebalances = Number(/weir_kafka_rebalances_total\{.*\} (\d+)/.exec(body)?.[1])
+    const rebalances = await metric(steady, 'weir_kafka_rebalances_total')
     t.diagnostic(`${rebalances} rebalances, ${Math.round(stormMs)} ms, ${moved} records committed`)
     // Who leaves and who comes next may be one rebalance.
     assert(rebalances >= ROUNDS)

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import type { PartitionAssigner } from 'kafkajs'
 import { testStack } from '../../test/stack.ts'
 import { systemClock } from '../clock.ts'
 import { Failure } from '../failure.ts'
@@ -118,6 +119,20 @@ test('a member that joins takes its share, one that leaves gives its own, and no
   await second.leave()
 })
 
+const idle: LogConsumerHandler = {
+  assigned: async () => 0,
+  revoked: () => undefined,
+  batch: async () => undefined,
+}
+
+/** A group whose members divide in a way that ours do not know. */
+const anotherDivision: PartitionAssigner = () => ({
+  name: 'another',
+  version: 0,
+  protocol: () => ({ name: 'another', metadata: Buffer.alloc(0) }),
+  assign: async () => [],
+})
+
 function memberProcess(group: string, restart: ChildSpec['restart']): ChildSpec {
   const program = join(import.meta.dirname, 'testing', 'group-member.program.js')
   return {
@@ -186,7 +201,7 @@ test('a member of an older version, which knows no stickiness, shares the partit
   const upgraded = await joined(group, 'upgraded')
   await upgraded.holds(8)
   const kafka = createKafkaClient({ brokers, clientId: 'older', logger }, CONNECT_RETRIES.few)
-  const older = kafka.consumer({ groupId: group, heartbeatInterval: 500 })
+  const older = kafka.consumer({ groupId: group, heartbeatInterval: 500, maxWaitTimeInMs: 250 })
   await older.connect()
   await older.subscribe({ topics: [topic], fromBeginning: true })
   await older.run({ eachBatch: async () => {} })
@@ -194,6 +209,22 @@ test('a member of an older version, which knows no stickiness, shares the partit
   await older.disconnect()
   await upgraded.holds(8)
   await upgraded.leave()
+})
+
+test('a consumer that the group refuses for good ends with its failure', async () => {
+  const group = `${topic}-refused`
+  const kafka = createKafkaClient({ brokers, clientId: 'stranger', logger }, CONNECT_RETRIES.few)
+  const stranger = kafka.consumer({ groupId: group, partitionAssigners: [anotherDivision] })
+  await stranger.connect()
+  await stranger.subscribe({ topics: [topic] })
+  await stranger.run({ eachBatch: async () => {} })
+  const consumer = log.consumer({ name: 'refused', group, topics: [topic], handler: idle })
+  await consumer.start()
+  await assert.rejects(
+    consumer.failure,
+    (error) => error instanceof Failure && /refused ended: .*incompatible/.test(error.message),
+  )
+  await Promise.all([consumer.drain(DRAIN_MS), stranger.disconnect()])
 })
 
 test('a will for a member that is gone already is done; one that nobody hears is not', async () => {

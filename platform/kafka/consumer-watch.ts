@@ -24,9 +24,9 @@ export class ConsumerWatch {
     this.#movedMs = clock.monotonicMs()
   }
 
-  start(): void {
+  start(everyMs = LOOK_MS): void {
     this.moved()
-    this.#timer = setInterval(() => void this.#lookOnce(), LOOK_MS)
+    this.#timer = setInterval(() => void this.#lookOnce(), everyMs)
     this.#timer.unref()
   }
 

@@ -395,7 +395,7 @@ export class KafkaConsumer implements LogConsumer {
     const { group } = this.#settings
     if (group === undefined) return // Nobody waits for a group of one.
     const will = memberId === undefined ? undefined : membershipWill({ brokers, group, memberId })
-    wills?.declare(`group ${group}`, will)
+    wills?.declare(`${this.name} in ${group}`, will)
   }
 
   /** How far each partition lags, whether it is being read at the moment or rests. */
