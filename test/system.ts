@@ -16,6 +16,7 @@ import { rememberedPorts } from '../local/free-port.ts'
 import { systemClock } from '../platform/clock.ts'
 import { Clickhouse } from '../platform/clickhouse/clickhouse.ts'
 import { envName } from '../platform/config/option-names.ts'
+import { executeMembershipWill } from '../platform/kafka/leave-group.ts'
 import type { ChildSpec } from '../platform/lifecycle/child-spec.ts'
 import type { ChildEvent } from '../platform/lifecycle/supervised-child.ts'
 import { Supervisor } from '../platform/lifecycle/supervisor.ts'
@@ -184,6 +185,7 @@ class SupervisedRoles {
       }),
       clock: systemClock,
       onEvent: (event) => this.#noticed(event),
+      executeWill: executeMembershipWill,
     })
   }
 
@@ -263,7 +265,10 @@ function databaseUrl(serverUrl: string, database: string): string {
 }
 
 /** Gives what drops them again. */
-export async function createDatabases(stack: TestStack, database: string): Promise<() => Promise<void>> {
+export async function createDatabases(
+  stack: TestStack,
+  database: string,
+): Promise<() => Promise<void>> {
   const onServers = async (sql: string, postgresSql: string): Promise<void> => {
     const clickhouse = new Clickhouse({
       url: stack.clickhouse.url,

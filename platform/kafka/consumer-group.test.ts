@@ -214,7 +214,11 @@ test('a member of an older version, which knows no stickiness, shares the partit
 test('a consumer that the group refuses for good ends with its failure', async () => {
   const group = `${topic}-refused`
   const kafka = createKafkaClient({ brokers, clientId: 'stranger', logger }, CONNECT_RETRIES.few)
-  const stranger = kafka.consumer({ groupId: group, partitionAssigners: [anotherDivision] })
+  const stranger = kafka.consumer({
+    groupId: group,
+    partitionAssigners: [anotherDivision],
+    maxWaitTimeInMs: 250,
+  })
   await stranger.connect()
   await stranger.subscribe({ topics: [topic] })
   await stranger.run({ eachBatch: async () => {} })
