@@ -28,6 +28,8 @@ export async function optionSections(): Promise<readonly OptionSection[]> {
   const { apiRole } = await import('../api/main.ts')
   const { auditCommand, auditorRole } = await import('../pipeline/audit/main.ts')
   const { AUDIT_OPTIONS } = await import('../pipeline/audit/audit-options.ts')
+  const { DLQ_SECTIONS } = await import('../pipeline/dead-letters/main.ts')
+  const { REPROCESS_OPTIONS, reprocessCommand } = await import('../pipeline/reprocess/main.ts')
   const { upRole } = await import('../cli/up.ts')
   const { MIGRATE_OPTIONS, migrateCommand } = await import('../cli/migrate.ts')
   const { LOCAL_OPTIONS } = await import('../local/local-options.ts')
@@ -36,6 +38,8 @@ export async function optionSections(): Promise<readonly OptionSection[]> {
     ...roles.map((role) => ({ ...role, isRole: true })),
     { ...migrateCommand, options: MIGRATE_OPTIONS, isRole: false },
     { ...auditCommand, options: AUDIT_OPTIONS, isRole: false },
+    ...DLQ_SECTIONS.map((section) => ({ ...section, isRole: false })),
+    { ...reprocessCommand, options: REPROCESS_OPTIONS, isRole: false },
     {
       name: 'start',
       title: 'npm start',

@@ -1,6 +1,7 @@
 /** `weir dlq ls|show|replay|purge|resume`: dead letters in the hands of an operator. */
 import { randomUUID } from 'node:crypto'
 import { systemClock } from '../../platform/clock.ts'
+import type { OptionTable } from '../../platform/config/options.ts'
 import { Failure } from '../../platform/failure.ts'
 import { commandWithOptions } from '../../platform/lifecycle/command-with-options.ts'
 import { EXIT } from '../../platform/lifecycle/exit-codes.ts'
@@ -27,10 +28,12 @@ import { timeOf } from './time-option.ts'
 const LIMIT_MAX = 1_000_000_000
 const EVERYTHING = { sinceMs: 0, partition: -1 }
 
+export const LS_OPTIONS = { ...DESK_OPTIONS, ...FILTER_OPTIONS } as const satisfies OptionTable
+
 export const lsCommand = commandWithOptions({
   name: 'dlq ls',
   summary: 'counts dead letters by reason',
-  options: { ...DESK_OPTIONS, ...FILTER_OPTIONS },
+  options: LS_OPTIONS,
   run: (options) =>
     atDesk(options, async ({ log, lettersTopic }) => {
       const filter = filterOf(options)
@@ -57,13 +60,15 @@ function table(groups: readonly LetterGroup[]): string {
   return `${lines.join('\n')}\n`
 }
 
+export const SHOW_OPTIONS = {
+  ...DESK_OPTIONS,
+  letter: { kind: 'text', placeholder: '3:1042', doc: 'Partition and offset of the letter.' },
+} as const satisfies OptionTable
+
 export const showCommand = commandWithOptions({
   name: 'dlq show',
   summary: 'prints one letter: headers, and the value decoded or in hex',
-  options: {
-    ...DESK_OPTIONS,
-    letter: { kind: 'text', placeholder: '3:1042', doc: 'Partition and offset of the letter.' },
-  },
+  options: SHOW_OPTIONS,
   run: (options) =>
     atDesk(options, async (desk) => {
       const letter = await oneLetter(desk, options.letter)
@@ -99,29 +104,31 @@ async function oneLetter(desk: Desk, text: string): Promise<Letter> {
   return found
 }
 
+export const REPLAY_OPTIONS = {
+  ...DESK_OPTIONS,
+  ...FILTER_OPTIONS,
+  ...JUDGE_OPTIONS,
+  limit: {
+    kind: 'integer',
+    default: LIMIT_MAX,
+    min: 1,
+    max: LIMIT_MAX,
+    doc: 'At most so many letters, the oldest first.',
+  },
+  rate: {
+    kind: 'integer',
+    default: 1_000,
+    min: 0,
+    max: 1_000_000,
+    doc: 'Records produced in a second; 0: as fast as Kafka takes them.',
+  },
+  dryRun: { kind: 'switch', default: false, doc: 'Say what would be done, and change nothing.' },
+} as const satisfies OptionTable
+
 export const replayCommand = commandWithOptions({
   name: 'dlq replay',
   summary: 'produces the records of letters again, those that can be counted now',
-  options: {
-    ...DESK_OPTIONS,
-    ...FILTER_OPTIONS,
-    ...JUDGE_OPTIONS,
-    limit: {
-      kind: 'integer',
-      default: LIMIT_MAX,
-      min: 1,
-      max: LIMIT_MAX,
-      doc: 'At most so many letters, the oldest first.',
-    },
-    rate: {
-      kind: 'integer',
-      default: 1_000,
-      min: 0,
-      max: 1_000_000,
-      doc: 'Records produced in a second; 0: as fast as Kafka takes them.',
-    },
-    dryRun: { kind: 'switch', default: false, doc: 'Say what would be done, and change nothing.' },
-  },
+  options: REPLAY_OPTIONS,
   run: (options) =>
     atDesk(options, async (desk) => {
       const { log, admin, lettersTopic, telemetryTopic } = desk
@@ -174,16 +181,18 @@ function replaySentences({ chosen, replayed, kept }: ReplayReport, dryRun: boole
   return `${lines.join('\n')}\n`
 }
 
+export const PURGE_OPTIONS = {
+  ...DESK_OPTIONS,
+  until: { kind: 'text', placeholder: '30d', doc: 'Before this time: RFC 3339, ms, or 30d ago.' },
+  partition: FILTER_OPTIONS.partition,
+  dryRun: { kind: 'switch', default: false, doc: 'Say what would be done, and change nothing.' },
+  yes: { kind: 'switch', default: false, doc: 'Really delete them.' },
+} as const satisfies OptionTable
+
 export const purgeCommand = commandWithOptions({
   name: 'dlq purge',
   summary: 'deletes the letters written before a time, for good',
-  options: {
-    ...DESK_OPTIONS,
-    until: { kind: 'text', placeholder: '30d', doc: 'Before this time: RFC 3339, ms, or 30d ago.' },
-    partition: FILTER_OPTIONS.partition,
-    dryRun: { kind: 'switch', default: false, doc: 'Say what would be done, and change nothing.' },
-    yes: { kind: 'switch', default: false, doc: 'Really delete them.' },
-  },
+  options: PURGE_OPTIONS,
   run: (options) =>
     atDesk(options, async ({ log, admin, lettersTopic }) => {
       const { partition, dryRun, yes } = options
@@ -211,23 +220,26 @@ export const purgeCommand = commandWithOptions({
     }),
 })
 
+export const RESUME_OPTIONS = {
+  ...DESK_OPTIONS,
+  partition: { ...FILTER_OPTIONS.partition, doc: 'The paused partition; it must be given.' },
+  upTo: {
+    kind: 'integer',
+    default: -1,
+    min: -1,
+    max: Number.MAX_SAFE_INTEGER,
+    doc: 'Offset before which everything unreadable is dead-lettered; -1: the end as of now.',
+  },
+} as const satisfies OptionTable
+
 export const resumeCommand = commandWithOptions({
   name: 'dlq resume',
   summary: 'lets a partition go on that was paused because too much of it is unreadable',
-  options: {
-    ...DESK_OPTIONS,
-    partition: { ...FILTER_OPTIONS.partition, min: 0, default: 0, doc: 'The paused partition.' },
-    upTo: {
-      kind: 'integer',
-      default: -1,
-      min: -1,
-      max: Number.MAX_SAFE_INTEGER,
-      doc: 'Offset before which everything unreadable is dead-lettered; -1: the end as of now.',
-    },
-  },
+  options: RESUME_OPTIONS,
   run: (options) =>
     atDesk(options, async ({ log, admin, telemetryTopic: topic }) => {
       const { partition, topicPrefix } = options
+      if (partition < 0) throw new Failure('config_invalid', '--partition says which one goes on')
       const end = (await admin.offsetRange(topic)).get(partition)?.end
       if (end === undefined)
         throw new Failure('not_found', `${topic} has no partition ${partition}`)

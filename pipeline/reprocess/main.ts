@@ -17,7 +17,7 @@ import { RawSamples } from './raw-samples.ts'
 import { reprocess, type ReprocessReport } from './reprocess.ts'
 import type { WindowCounts } from './rewritten-rows.ts'
 
-const OPTIONS = {
+export const REPROCESS_OPTIONS = {
   ...DESK_OPTIONS,
   ...CLICKHOUSE_OPTIONS,
   rawRetentionDays: RETENTION_OPTIONS.rawRetentionDays,
@@ -42,12 +42,12 @@ const OPTIONS = {
 const POLL_MS = 200
 const IDLE_MS = 30_000
 
-type Options = OptionValues<typeof OPTIONS>
+type Options = OptionValues<typeof REPROCESS_OPTIONS>
 
 export const reprocessCommand = commandWithOptions({
   name: 'reprocess',
   summary: 'recomputes closed windows from raw samples, and writes those that differ',
-  options: OPTIONS,
+  options: REPROCESS_OPTIONS,
   run: (options) =>
     atDesk(options, async (desk) => {
       const range = rangeOf(options)
