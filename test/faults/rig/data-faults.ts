@@ -122,10 +122,12 @@ async function appendRaw(
   }
 }
 
+const lettersOf = (system: RigSystem) =>
+  readTopic(logOf(system), `${system.namespace}${DEAD_LETTERS.name}`)
+
 async function letterPlaces(system: RigSystem): Promise<ReadonlySet<string>> {
-  const letters = await readTopic(logOf(system), `${system.namespace}${DEAD_LETTERS.name}`)
   return new Set(
-    letters.map(({ headers }) => {
+    (await lettersOf(system)).map(({ headers }) => {
       const text = (name: string): string => headers[name]?.toString() ?? ''
       return `${text('dlq.orig.partition')}/${text('dlq.orig.offset')}`
     }),
@@ -134,7 +136,8 @@ async function letterPlaces(system: RigSystem): Promise<ReadonlySet<string>> {
 
 /** Of a device whose clock stands elsewhere: ahead is a dead letter, back is a correction. */
 async function skewedDevices({ system, prefix, note, fault }: RoundContext): Promise<void> {
-  const before = (await letterPlaces(system)).size
+  const letters = async () => (await lettersOf(system)).length
+  const before = await letters()
   const client = await deviceOf(system, `x${prefix}skewed`)
   const now = systemClock.nowMs()
   const stamps = [now + DAY_MS, now - DAY_MS, 1, Date.UTC(2100, 0, 1), now + 3_600_000]
@@ -146,9 +149,9 @@ async function skewedDevices({ system, prefix, note, fault }: RoundContext): Pro
   const ahead = 3
   const ancient = 1
   await eventually('the skewed samples are dead letters', async () =>
-    (await letterPlaces(system)).size >= before + ahead + ancient ? true : undefined,
+    (await letters()) >= before + ahead + ancient ? true : undefined,
   ).catch((error: unknown) => fault(String(error)))
-  note(`${(await letterPlaces(system)).size - before} of ${stamps.length} are dead letters`)
+  note(`${(await letters()) - before} of ${stamps.length} are dead letters`)
 }
 
 async function deviceOf(system: RigSystem, id: string): Promise<MqttClient> {

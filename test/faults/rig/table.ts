@@ -33,10 +33,15 @@ export function lineOf(fault: Fault, results: readonly (RoundResult | string)[])
     wrongWindows: sum(({ wrongWindows }) => wrongWindows),
     recoveryS: whole.map(({ recoveryS }) => recoveryS),
     verdict:
-      first === undefined ? 'held' : `${failed.length} of ${results.length}: ${first.slice(0, 90)}`,
+      first === undefined
+        ? heldBy(fault)
+        : `${failed.length} of ${results.length}: ${first.slice(0, 90)}`,
     ok: failed.length === 0,
   }
 }
+
+const heldBy = ({ lossAllowed }: Fault): string =>
+  lossAllowed === true ? 'held: what Kafka had deleted is lost, and told' : 'held'
 
 export const notRun = (
   fault: Readonly<{ number: string; name: string; why: string }>,
