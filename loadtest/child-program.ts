@@ -10,11 +10,14 @@ const END_MS = 15_000
 export type ChildProgram = Readonly<{
   pid: number
   /** Resolves when a role says that it is ready; rejects when it ends before. */
-  ready: Promise<void>
+  ready: Promise<unknown>
   /** Resolves when it has ended with 0; otherwise rejects with the end of what it printed. */
   ended: Promise<void>
-  /** Resolves when it says this, as a message of this type or as a line; rejects when it ends before. */
-  says(word: string): Promise<void>
+  /**
+   * Resolves when it says this, as a message of this type, which it gives, or as a line; rejects
+   * when it ends before.
+   */
+  says(word: string): Promise<unknown>
   /** Asks it to end, and makes it end after a while. */
   end(): Promise<void>
   /** SIGKILL. Resolves when it is gone. */
@@ -42,11 +45,11 @@ function watched(child: ChildProcess): ChildProgram {
   child.stdout?.on('data', keep)
   child.stderr?.on('data', keep)
   const ended = endOf(child, () => tail)
-  const says = (word: string): Promise<void> =>
+  const says = (word: string): Promise<unknown> =>
     Promise.race([
-      new Promise<void>((resolve) => {
-        child.on('message', (sent) => typeOf(sent) === word && resolve())
-        child.stdout?.on('data', () => tail.split('\n').includes(word) && resolve())
+      new Promise<unknown>((resolve) => {
+        child.on('message', (sent) => typeOf(sent) === word && resolve(sent))
+        child.stdout?.on('data', () => tail.split('\n').includes(word) && resolve(word))
       }),
       ended,
     ])

@@ -15,6 +15,7 @@ import { median, printJson, printTable } from '../report.ts'
 import { readStackFile } from '../stack-file.ts'
 import { BENCH_OPTIONS, calibrationText, type CpuReport, cpuReport } from './bench-options.ts'
 import { withBenchSpace } from './bench-space.ts'
+import { type InsertCost, insertAlone, medianCost } from './insert-alone.ts'
 import { type MeasuredRound, measured, type Servers } from './measured-round.ts'
 import { openFleet, writeBacklog } from './telemetry-fleet.ts'
 import {
@@ -70,19 +71,25 @@ async function benchRollup(
     ),
   )
   const results = new Map<Contender, Result[]>()
+  const inserts: InsertCost[] = []
   for (let index = 0; index < options.rounds; index++) {
     const contenders = asked.filter((name) => name === 'weir' || index < options.peers)
     const title = `bench rollup: round ${index + 1} of ${options.rounds}`
-    await oneRound(stackPath, { ...options, env, contenders, servers, title, results })
+    await oneRound(stackPath, { ...options, env, contenders, servers, title, results, inserts })
   }
   const reports = new Map([...results].map(([name, each]) => [name, cpuReport(each)] as const))
   printReports(results, reports)
+  const insert = medianCost(inserts)
+  if (insert !== undefined) printInsert(insert)
+  process.stdout.write(
+    'Every count and sum is exact: raw rows and each window, where there are any.\n',
+  )
   if (options.json) {
     const { records, devices } = options
     const contenders = Object.fromEntries(
       [...reports].map(([name, report]) => [name, { ...report, ...spread(results, name) }]),
     )
-    printJson({ command: 'bench rollup', ok: true, records, devices, contenders })
+    printJson({ command: 'bench rollup', ok: true, records, devices, contenders, insert })
   }
   return EXIT.ok
 }
@@ -105,9 +112,10 @@ async function oneRound(
     devices: number
     title: string
     results: Map<Contender, Result[]>
+    inserts: InsertCost[]
   }>,
 ): Promise<void> {
-  const { env, contenders, servers, records, devices, title, results } = options
+  const { env, contenders, servers, records, devices, title, results, inserts } = options
   const progress = new ProgressLine()
   try {
     await withBenchSpace(
@@ -130,6 +138,9 @@ async function oneRound(
           const before = results.get(name) ?? []
           results.set(name, [...before, { round, messages: loaded.records, counted: result }])
         }
+        if (!contenders.includes('weir')) return
+        progress.show(() => `${title}: raw rows alone`)
+        inserts.push(await insertAlone(space, servers, loaded.samples))
       },
     )
   } finally {
@@ -157,9 +168,17 @@ function printReports(results: Results, reports: ReadonlyMap<Contender, CpuRepor
     ])
     process.stdout.write(`${calibrationText(report)}\n\n`)
   }
-  process.stdout.write(
-    'Every count and sum is exact: raw rows and each window, where there are any.\n',
-  )
+}
+
+function printInsert({ client, server, merges }: InsertCost): void {
+  printTable([
+    ["raw rows alone, by the pipeline's sink", 'CPU-s per million rows'],
+    ['writing them here', client],
+    ['taking them in ClickHouse', server],
+    ['both sides', client + server],
+    ['(merging them)', merges],
+  ])
+  process.stdout.write('\n')
 }
 
 const shown = (value: number): string => value.toFixed(2)
