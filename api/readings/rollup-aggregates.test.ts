@@ -24,7 +24,15 @@ const DAY_MS = 86_400_000
 const HOUR_MS = 3_600_000
 const TODAY_MS = Math.floor(systemClock.nowMs() / DAY_MS) * DAY_MS
 const START_MS = TODAY_MS - 10 * DAY_MS
-const SERIES = { heat: '1', door: '2', mode: '3', old: '4', year: '5', deep: '6' } as const
+const SERIES = {
+  heat: '1',
+  door: '2',
+  mode: '3',
+  old: '4',
+  year: '5',
+  deep: '6',
+  holes: '7',
+} as const
 
 let databases: ApiDatabases
 let server: HttpServer
@@ -35,20 +43,11 @@ before(async () => {
   server = await startServer(databases)
   ask = clientOf(server.port, databases.keys.acme)
   await ask('/v1/devices', jsonBody({ id: 'oven' }))
-  const kinds = {
-    heat: 'number',
-    door: 'boolean',
-    mode: 'text',
-    old: 'number',
-    year: 'number',
-    deep: 'number',
-  }
-  const names = Object.entries(SERIES) as [keyof typeof SERIES, string][]
   await insertSeries(
     databases.clickhouse,
-    names.map(([metric, series]) => {
-      const kind = kinds[metric] as 'number' | 'boolean' | 'text'
-      return { tenant: 'acme', device: 'oven', metric, kind, series }
+    Object.entries(SERIES).map(([metric, series]) => {
+      const kind = metric === 'door' ? 'boolean' : metric === 'mode' ? 'text' : 'number'
+      return { tenant: 'acme', device: 'oven', metric, kind, series } as const
     }),
   )
 })
@@ -295,6 +294,42 @@ describe('a span', () => {
     const first = row(SERIES.deep, fromMs - 900_000, [1])
     await insertRollups(databases.clickhouse, 'rollup_1m', [first])
     await assertRefused(longer, 'limit_exceeded', 'resolution')
+  })
+
+  it('with a hole at every other hour counts each hour once', async () => {
+    const { clickhouse } = databases
+    const fromMs = TODAY_MS - 15 * DAY_MS
+    const hours = Array.from({ length: 150 }, (_, hour) => fromMs + hour * HOUR_MS)
+    const stored = hours.filter((_, at) => at % 2 === 0)
+    const minutes = hours.map((startMs) => row(SERIES.holes, startMs + 60_000, [1, 2]))
+    await insertRollups(clickhouse, 'rollup_1m', minutes)
+    await insertRollups(
+      clickhouse,
+      'rollup_1h',
+      stored.map((startMs) => row(SERIES.holes, startMs, [1, 2])),
+    )
+    const { items } = await rollups(`metric=holes&${at(fromMs, 7 * DAY_MS)}&resolution=1h`)
+    assert.deepEqual(
+      items.map(({ start, sum }) => [start, sum]),
+      hours.map((startMs) => [startMs, 3]),
+    )
+  })
+
+  it('has no final window of which a part is open', async () => {
+    const fromMs = TODAY_MS - 16 * DAY_MS
+    const minute = (index: number) => row(SERIES.holes, fromMs + index * 60_000, [1])
+    await insertRollups(databases.clickhouse, 'rollup_1m', [
+      { ...minute(0), final: false },
+      minute(14),
+      minute(15),
+      minute(29),
+      minute(30),
+    ])
+    const { items } = await rollups(`metric=holes&${at(fromMs, HOUR_MS)}&resolution=15m`)
+    assert.deepEqual(
+      items.map(({ final }) => final),
+      [false, true, false],
+    )
   })
 
   it('of a year of days is answered from the days, the hours of today and its last minutes', async () => {
