@@ -1,4 +1,7 @@
-/** Wheel and touch on the chart: the wheel zooms around the pointer, sideways and one finger pan, a click picks. */
+/**
+ * Mouse and touch on the chart: the wheel zooms around the pointer, sideways and one finger pan, a
+ * click picks.
+ */
 import type uPlot from 'uplot'
 import { panned, type Range, zoomed } from '../series/span.ts'
 
