@@ -1,10 +1,10 @@
 /** The rows of the readings table: each with its step from the one before. Pure. */
-import type { Value } from '../../api/contract/resources.ts'
+import type { LatestValue, Value } from '../../api/contract/resources.ts'
 import { toleratedMissingMs } from '../series/gaps.ts'
 import { pointOfReading } from '../series/point-series.ts'
 import { fixed } from '../say/words.ts'
 
-export type Reading = Readonly<{ at: number; value: Value }>
+export type Reading = Readonly<LatestValue>
 export type ReadingRow = Reading &
   Readonly<{
     /** Against the reading before; undefined for the first, and where nothing can be subtracted. */

@@ -8,7 +8,7 @@ import type { LiveFeed } from '../live/live-feed.ts'
 import { CopyButton } from '../say/copy-button.tsx'
 import { csvOf, csvTime } from '../say/csv.ts'
 import { Clock } from '../say/moment.tsx'
-import { decimalsOf, lengthWords } from '../say/words.ts'
+import { decimalsOf, lengthWords, utcWords } from '../say/words.ts'
 import { useNow } from '../shell/clock-tick.ts'
 import { useReconnects } from '../shell/feed-state.tsx'
 import {
@@ -88,11 +88,17 @@ export function ReadingsPanel({ route, api, feed, latest }: PanelProps) {
 type RowProps = { row: ReadingRow; decimals: number; now: number }
 
 function Row({ row, decimals, now }: RowProps) {
-  const { at, value, afterMs, gap } = row
+  const { at, value, deviceAt, afterMs, gap } = row
   return (
     <tr>
       <td>
         <Clock at={at} now={now} />
+        {deviceAt === undefined ? null : (
+          <span class="warn" title={`The device said ${utcWords(deviceAt)}`}>
+            {' '}
+            restamped
+          </span>
+        )}
       </td>
       <td class={typeof value === 'number' ? 'number' : 'number text'} title={String(value)}>
         <bdi>{rawWords(value, decimals)}</bdi>
