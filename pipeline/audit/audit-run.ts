@@ -34,7 +34,7 @@ import { keptFromMs } from './window-tables.ts'
 export type AuditPorts = Readonly<{
   log: Log
   admin: LogAdmin
-  clickhouse: Pick<Clickhouse, 'select' | 'selectChunks'>
+  clickhouse: Pick<Clickhouse, 'select' | 'selectChunks' | 'selectNative'>
   frames: TelemetryFrames
   decoder: Pick<AvroDecoder<Telemetry>, 'learn'>
   timers: Timers

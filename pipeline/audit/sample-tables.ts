@@ -1,6 +1,8 @@
 /** Reads the raw table by where its rows say they come from. */
 import type { Clickhouse } from '../../platform/clickhouse/clickhouse.ts'
+import type { NativeColumns } from '../../platform/clickhouse/native-reader.ts'
 import type { OffsetSpan } from './log-range.ts'
+import { forEachSample, SAMPLE_COLUMNS } from './sample-blocks.ts'
 import type { OpenSample, StoredSample } from './slice.ts'
 import { AUDIT_SETTINGS } from './window-tables.ts'
 
@@ -12,14 +14,9 @@ export type Origins = Readonly<{
   toTsMs?: number
 }>
 
-type Row = Readonly<{ q: string; s: string; t: number; v: number; x: string; p: number; o: number }>
-
-const COLUMNS = `tenant AS q, toString(series) AS s, toUnixTimestamp64Milli(ts) AS t, value AS v,
-  text AS x, part AS p, toFloat64(off) AS o`
-
 /** Rows that stand (FINAL) and name one of these records as their origin. */
 export async function readByOrigin(
-  clickhouse: Pick<Clickhouse, 'selectChunks'>,
+  clickhouse: Pick<Clickhouse, 'selectNative'>,
   of: Origins,
   visit: (row: StoredSample) => void,
 ): Promise<void> {
@@ -31,11 +28,9 @@ export async function readByOrigin(
       ? ''
       : `AND ts >= fromUnixTimestamp64Milli(${fromTsMs}, 'UTC')
          AND ts <= fromUnixTimestamp64Milli(${toTsMs}, 'UTC')`
-  const text = `SELECT ${COLUMNS} FROM samples FINAL WHERE ${condition} ${times}`
-  const call = { settings: AUDIT_SETTINGS }
-  for await (const rows of clickhouse.selectChunks<Row>(text, { tenant }, call)) {
-    for (const row of rows) visit(storedSample(row))
-  }
+  const text = `SELECT ${SAMPLE_COLUMNS} FROM samples FINAL WHERE ${condition} ${times}`
+  const onBlock = (block: NativeColumns): void => forEachSample(block, visit)
+  await clickhouse.selectNative(text, { tenant }, { settings: AUDIT_SETTINGS, onBlock })
 }
 
 /** How many rows stand that name one of these records, whatever their event time. */
@@ -55,23 +50,28 @@ export async function countByOrigin(
 
 /** The rows of some samples by key, whatever record they come from; of one tenant. */
 export async function readByKey(
-  clickhouse: Pick<Clickhouse, 'select'>,
+  clickhouse: Pick<Clickhouse, 'selectNative'>,
   tenant: string,
   samples: readonly OpenSample[],
 ): Promise<ReadonlyMap<string, StoredSample>> {
   const series = new Set(samples.map((each) => each.series.id))
   const times = samples.map((each) => each.tsMs)
   const pairs = samples.map((each) => `(${each.series.id},${each.tsMs})`)
-  const rows = await clickhouse.select<Row>(
-    `SELECT ${COLUMNS} FROM samples FINAL
+  const found = new Map<string, StoredSample>()
+  await clickhouse.selectNative(
+    `SELECT ${SAMPLE_COLUMNS} FROM samples FINAL
      WHERE tenant = {tenant:String} AND series IN (${[...series].join(',')})
        AND ts >= fromUnixTimestamp64Milli(${times.reduce((a, b) => Math.min(a, b))}, 'UTC')
        AND ts <= fromUnixTimestamp64Milli(${times.reduce((a, b) => Math.max(a, b))}, 'UTC')
        AND (series, toUnixTimestamp64Milli(ts)) IN (${pairs.join(',')})`,
     { tenant },
-    { settings: AUDIT_SETTINGS },
+    {
+      settings: AUDIT_SETTINGS,
+      onBlock: (block) =>
+        forEachSample(block, (row) => found.set(keyOf(row.series, row.tsMs), row)),
+    },
   )
-  return new Map(rows.map((row) => [keyOf(row.s, row.t), storedSample(row)]))
+  return found
 }
 
 export const keyOf = (series: string, tsMs: number): string => `${series} ${tsMs}`
@@ -125,7 +125,3 @@ function originsOf({ spans, tenant }: Origins): string | undefined {
   const ofTenant = tenant === undefined ? '' : 'tenant = {tenant:String} AND '
   return `${ofTenant}(${terms.join(' OR ')})`
 }
-
-const storedSample = ({ q, s, t, v, x, p, o }: Row): StoredSample => ({
-  ...{ tenant: q, series: s, tsMs: t, value: v, text: x, partition: p, offset: o },
-})

@@ -52,6 +52,7 @@ export class Slice {
   readonly #values: number[] = []
   readonly #texts = new Map<number, string>()
   readonly #isFound: boolean[] = []
+  #last: SeriesSlice | undefined
   #tsMsMin = Infinity
   #tsMsMax = -Infinity
 
@@ -78,12 +79,7 @@ export class Slice {
     sample: Readonly<{ tsMs: number; value: number; text: string }>,
     from: Delivery,
   ): void {
-    const key = `${series.tenant}/${series.id}`
-    let known = this.#bySeries.get(key)
-    if (known === undefined) {
-      known = { series, byTs: new Map() }
-      this.#bySeries.set(key, known)
-    }
+    const known = this.#seriesOf(series.tenant, series.id) ?? this.#newSeries(series)
     const { tsMs, value, text } = sample
     if (known.byTs.has(tsMs)) {
       this.#books.tally(series.tenant, from.hourMs).duplicates += 1
@@ -105,7 +101,7 @@ export class Slice {
   rowFromSlice(row: StoredSample, hourMs: number): void {
     const tally = this.#books.tally(row.tenant, hourMs)
     tally.stored += 1
-    const known = this.#bySeries.get(`${row.tenant}/${row.series}`)
+    const known = this.#seriesOf(row.tenant, row.series)
     const index = known?.byTs.get(row.tsMs)
     if (known === undefined || index === undefined || this.#isFound[index] === true) {
       this.#invented(tally, row)
@@ -152,6 +148,22 @@ export class Slice {
     if (row.offset < sample.offset || row.partition !== sample.partition) return
     const text = `holds the delivery at ${where(row)}, not the earlier one at ${where(sample)}`
     this.#altered(tally, { series, row, text })
+  }
+
+  /** Samples and rows come series by series: mostly it is the one of the last question. */
+  #seriesOf(tenant: string, id: string): SeriesSlice | undefined {
+    const last = this.#last
+    if (last?.series.id === id && last.series.tenant === tenant) return last
+    const known = this.#bySeries.get(`${tenant}/${id}`)
+    if (known !== undefined) this.#last = known
+    return known
+  }
+
+  #newSeries(series: SeriesIdentity): SeriesSlice {
+    const known = { series, byTs: new Map<number, number>() }
+    this.#bySeries.set(`${series.tenant}/${series.id}`, known)
+    this.#last = known
+    return known
   }
 
   #origin(index: number): Delivery {

@@ -14,7 +14,7 @@ const DAY_MS = 86_400_000
 const SERIES_HOURS_MAX = 240
 
 export type WindowAuditParts = Readonly<{
-  clickhouse: Pick<Clickhouse, 'select' | 'selectChunks'>
+  clickhouse: Pick<Clickhouse, 'select' | 'selectNative'>
   books: AuditBooks
   /** What the pipeline has committed by now. */
   readProgress(): Promise<Progress>

@@ -1,5 +1,6 @@
 /** Reads rollup rows and raw samples of some series in a span of event time, series by series. */
 import type { Clickhouse } from '../../platform/clickhouse/clickhouse.ts'
+import { forEachSample, SAMPLE_COLUMNS } from './sample-blocks.ts'
 import type { RawSample, WindowRow } from './window-fold.ts'
 
 export const ROLLUP_TABLES = {
@@ -75,29 +76,24 @@ function windowRow({ t, part, vo, n, x }: RollupTuple): WindowRow {
   }
 }
 
-type SampleTuple = Readonly<{ s: string; t: number; v: number; x: string; p: number; o: number }>
-
 /** Visits samples series by series, each in the order of time. */
 export async function readRaw(
-  clickhouse: Pick<Clickhouse, 'selectChunks'>,
+  clickhouse: Pick<Clickhouse, 'selectNative'>,
   span: SeriesSpan,
   visit: (series: string, sample: RawSample) => void,
 ): Promise<void> {
-  const text = `
-    SELECT toString(series) AS s, toUnixTimestamp64Milli(ts) AS t, value AS v, text AS x,
-      part AS p, toFloat64(off) AS o
-    FROM samples FINAL
-    WHERE tenant = {tenant:String} AND series IN (${span.series.join(',')})
-      AND ts >= fromUnixTimestamp64Milli(${span.fromMs}, 'UTC')
-      AND ts < fromUnixTimestamp64Milli(${span.toMs}, 'UTC')
-    ORDER BY series, ts`
-  const { tenant } = span
-  const settings = AUDIT_SETTINGS
-  for await (const rows of clickhouse.selectChunks<SampleTuple>(text, { tenant }, { settings })) {
-    for (const { s, t, v, x, p, o } of rows) {
-      visit(s, { tsMs: t, value: v, text: x, partition: p, offset: o })
-    }
-  }
+  await clickhouse.selectNative(
+    `SELECT ${SAMPLE_COLUMNS} FROM samples FINAL
+     WHERE tenant = {tenant:String} AND series IN (${span.series.join(',')})
+       AND ts >= fromUnixTimestamp64Milli(${span.fromMs}, 'UTC')
+       AND ts < fromUnixTimestamp64Milli(${span.toMs}, 'UTC')
+     ORDER BY series, ts`,
+    { tenant: span.tenant },
+    {
+      settings: AUDIT_SETTINGS,
+      onBlock: (block) => forEachSample(block, (row) => visit(row.series, row)),
+    },
+  )
 }
 
 const TTL_DAYS = /toIntervalDay\((\d+)\)/
