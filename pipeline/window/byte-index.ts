@@ -18,7 +18,7 @@ export class ByteIndex {
     for (let at = hash & mask; ; at = (at + 1) & mask) {
       const found = this.#slots[at] ?? -1
       if (found < 0) return -1
-      if (this.#hashes[found] === hash && this.#equals(found, bytes, from, to)) return found
+      if (this.#hashes[found] === hash && this.equals(found, bytes, from, to)) return found
     }
   }
 
@@ -38,16 +38,18 @@ export class ByteIndex {
     return added
   }
 
-  keyOf(number: number): Buffer {
-    return this.#keys.subarray(this.#ends[number - 1] ?? 0, this.#ends[number])
-  }
-
-  #equals(number: number, bytes: Uint8Array, from: number, to: number): boolean {
+  /** Whether the key of this number is bytes[from, to). */
+  // oxlint-disable-next-line max-params -- once per name: an options object would be garbage
+  equals(number: number, bytes: Uint8Array, from: number, to: number): boolean {
     const keys = this.#keys
     const keyFrom = this.#ends[number - 1] ?? 0
     if ((this.#ends[number] ?? 0) - keyFrom !== to - from) return false
     for (let k = 0; k < to - from; k += 1) if (keys[keyFrom + k] !== bytes[from + k]) return false
     return true
+  }
+
+  keyOf(number: number): Buffer {
+    return this.#keys.subarray(this.#ends[number - 1] ?? 0, this.#ends[number])
   }
 
   #link(number: number): void {

@@ -81,21 +81,19 @@ export class SeriesDirectory {
   }
 
   #seriesOf(device: Device, record: TelemetryReader, entry: number): Series {
-    const label = this.#labelOf(record, entry)
+    const [from, to] = [record.metricFrom[entry] ?? 0, record.metricTo[entry] ?? 0]
+    const kind = record.kinds[entry] ?? 0
     // A device names its metrics in the same order, time after time.
-    if (device.labels[entry] === label) {
-      const guess = device.series[entry]
-      if (guess !== undefined) return guess
+    const guess = device.labels[entry] ?? -1
+    const metric = Math.floor(guess / KINDS)
+    if (guess - metric * KINDS === kind && this.#metrics.equals(metric, record.bytes, from, to)) {
+      const series = device.series[entry]
+      if (series !== undefined) return series
     }
+    const found = this.#metrics.find(record.bytes, from, to)
+    const label = (found < 0 ? this.#metrics.add(record.bytes, from, to) : found) * KINDS + kind
     const known = device.series[device.labels.indexOf(label)]
     return known ?? this.#add(device, label, record, entry)
-  }
-
-  #labelOf(record: TelemetryReader, entry: number): number {
-    const [from, to] = [record.metricFrom[entry] ?? 0, record.metricTo[entry] ?? 0]
-    const found = this.#metrics.find(record.bytes, from, to)
-    const metric = found >= 0 ? found : this.#metrics.add(record.bytes, from, to)
-    return metric * KINDS + (record.kinds[entry] ?? 0)
   }
 
   #add(device: Device, label: number, record: TelemetryReader, entry: number): Series {
