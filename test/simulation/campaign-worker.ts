@@ -20,7 +20,7 @@ const PROGRESS_EVERY = 50
 const { mutant, ...order } = workerData as WorkerOrder
 // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread's port has none
 const report = (message: WorkerReport): void => parentPort?.postMessage(message)
-const program = await programWith(mutant === undefined ? [] : mutantNamed(mutant).edits)
+const program = await programWith(mutant === undefined ? undefined : mutantNamed(mutant))
 try {
   const progress = (done: number): void => {
     if (done % PROGRESS_EVERY === 0) report({ kind: 'progress', done })

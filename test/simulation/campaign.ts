@@ -1,16 +1,21 @@
 /** Many schedules, one after the other: each from a seed of its own, until one fails. */
 import { COLLIDING_HASH } from './hash-collisions.ts'
-import { type Edit, loadModules } from './modules.ts'
+import { loadModules, type Modules } from './modules.ts'
+import type { Mutant } from './mutants.ts'
 import { NO_LIMITS, type PlanLimits, TROUBLES } from './plan.ts'
 import { type Outcome, runSchedule, type ScheduleOptions } from './simulation.ts'
 import { SMALL_SIZES } from './small-sizes.ts'
 import type { Counts } from './world.ts'
 
-/** The program to try: that of this build, with these changes. */
-export async function programWith(edits: readonly Edit[] = []): Promise<ScheduleOptions> {
-  const modules = await loadModules([...SMALL_SIZES, ...edits])
-  const colliding = await loadModules([...SMALL_SIZES, ...edits, ...COLLIDING_HASH])
-  return { modules, colliding }
+/** The program to try: that of this build, or one without a rule, where that would be missed. */
+export async function programWith(mutant?: Mutant): Promise<ScheduleOptions> {
+  const edits = [...SMALL_SIZES, ...(mutant?.edits ?? [])]
+  let colliding: Promise<Modules> | undefined
+  return {
+    modules: await loadModules(edits),
+    colliding: () => (colliding ??= loadModules([...edits, ...COLLIDING_HASH])),
+    limits: { ...NO_LIMITS, always: mutant?.missedIn ?? [] },
+  }
 }
 
 export type Campaign = Readonly<{
@@ -41,6 +46,10 @@ export async function runCampaign(campaign: Campaign): Promise<CampaignResult> {
   let steps = 0
   for (let n = 0; n < schedules; n += 1) {
     const outcome = await runSchedule(fromSeed + n * stride, program)
+    // A schedule never returns to the event loop, where Node lets go of what is not needed.
+    await new Promise((resolve) => {
+      setImmediate(resolve)
+    })
     steps += outcome.steps
     addCounts(counts, outcome.counts)
     if (outcome.findings.length > 0) return { schedules: n + 1, steps, counts, failed: outcome }
@@ -58,7 +67,7 @@ export function addCounts(sum: Counts, more: Counts): void {
  * with its story. Every change makes another schedule of it, which may fail in another way.
  */
 export async function shrunk(seed: number, program: ScheduleOptions): Promise<Outcome> {
-  let limits: PlanLimits = NO_LIMITS
+  let limits: PlanLimits = program.limits ?? NO_LIMITS
   const fails = async (tried: PlanLimits): Promise<boolean> => {
     const { findings } = await runSchedule(seed, { ...program, limits: tried })
     return findings.length > 0

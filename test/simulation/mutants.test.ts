@@ -10,9 +10,10 @@ const SCHEDULES = 20_000
 
 afterEach(() => forgetCopies())
 
-for (const { name, rule, edits } of MUTANTS) {
+for (const mutant of MUTANTS) {
+  const { name, rule } = mutant
   test(`missed when taken away (${name}): ${rule}`, async () => {
-    const program = await programWith(edits)
+    const program = await programWith(mutant)
     // From a fixed seed: when one rule needs thousands of schedules, it is not by bad luck.
     const result = await runCampaign({ program, fromSeed: 1, schedules: SCHEDULES })
     assert.notEqual(result.failed, undefined, `${SCHEDULES} schedules hold without the rule`)

@@ -3,8 +3,15 @@
  * away. A simulator that does not notice proves nothing, so each of these must be caught.
  */
 import type { Edit } from './modules.ts'
+import type { Trouble } from './plan.ts'
 
-export type Mutant = Readonly<{ name: string; rule: string; edits: readonly Edit[] }>
+export type Mutant = Readonly<{
+  name: string
+  rule: string
+  edits: readonly Edit[]
+  /** Troubles without which the rule is hardly ever missed. */
+  missedIn?: readonly Trouble[]
+}>
 
 const FOLD = 'pipeline/window/partition-fold.js'
 const FLUSH = 'pipeline/write-flush.js'
@@ -231,6 +238,17 @@ const SERIES: readonly Mutant[] = [
   ]),
 ]
 
+/** Where to look for those that are rarely missed. */
+const MISSED_IN: Readonly<Record<string, readonly Trouble[]>> = {
+  'replay-flushes': ['crashes', 'regressed commits', 'late samples'],
+  'gap-trusted': ['lost records', 'regressed commits', 'crashes', 'late samples'],
+  'metadata-guessed': ['unreadable metadata', 'crashes', 'late samples'],
+  'epoch-on-top': ['rolling upgrade', 'crashes', 'rebalances'],
+  'hours-of-distrust': ['holes in the log', 'leaps of time', 'crashes', 'late samples'],
+  'raw-expired': ['retention', 'frozen processes', 'rebalances', 'late samples'],
+  'collisions-passed': ['colliding series'],
+}
+
 export const MUTANTS: readonly Mutant[] = [
   ...POSITION,
   ...RECORDS,
@@ -238,7 +256,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...VERSIONS,
   ...CASCADES,
   ...SERIES,
-]
+].map((each) => ({ ...each, missedIn: MISSED_IN[each.name] ?? [] }))
 
 export function mutantNamed(name: string): Mutant {
   const found = MUTANTS.find((each) => each.name === name)

@@ -87,11 +87,17 @@ export type Plan = Readonly<{
 }>
 
 export type PlanLimits = Readonly<{
+  /** Troubles that every world has, where something rare is looked for. */
+  always: readonly Trouble[]
   without: ReadonlySet<Trouble>
   arrivalsMax: number
 }>
 
-export const NO_LIMITS: PlanLimits = { without: new Set(), arrivalsMax: Infinity }
+export const NO_LIMITS: PlanLimits = {
+  always: [],
+  without: new Set(),
+  arrivalsMax: Infinity,
+}
 
 /** Raw rows live for ten days, the log for seven: samples older than a day are too late. */
 export const RETENTION = { rawRetentionDays: 10, logRetentionDays: 7 } as const
@@ -103,7 +109,9 @@ const LOSSES = ['lost records', 'retention'] as const
 
 /** Draws the same numbers whatever is left out, so that the rest of a schedule stays alike. */
 export function drawPlan(random: Random, limits: PlanLimits): Plan {
-  const drawn = TROUBLES.filter((trouble) => random.chance(SHARE[trouble]))
+  const drawn = TROUBLES.filter(
+    (trouble) => random.chance(SHARE[trouble]) || limits.always.includes(trouble),
+  )
   const troubles = new Set(drawn.filter((trouble) => !limits.without.has(trouble)))
   const has = (trouble: Trouble): boolean => troubles.has(trouble)
   // Whether both names were ever met is only certain where no record is lost.

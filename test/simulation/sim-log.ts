@@ -26,8 +26,6 @@ export function simLog(world: LogWorld): Log {
   }
 }
 
-const never = new Promise<never>(() => {})
-
 function simWriter(world: LogWorld, name: string): LogWriter {
   const { scheduler, owner, append } = world
   /** One request in flight per partition keeps the order of calls. */
@@ -49,7 +47,8 @@ function simWriter(world: LogWorld, name: string): LogWriter {
 
   return {
     name,
-    failure: never,
+    // One of its own: who waits for it hangs on to it.
+    failure: new Promise<never>(() => {}),
     queuedBytes: 0,
     start: async () => {},
     drain: async () => {

@@ -41,7 +41,7 @@ const { values: options } = parseArgs({
 })
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
-const edits = () => (options.mutant === undefined ? [] : mutantNamed(options.mutant).edits)
+const mutant = () => (options.mutant === undefined ? undefined : mutantNamed(options.mutant))
 const mutantOption = options.mutant === undefined ? '' : ` --mutant ${options.mutant}`
 
 try {
@@ -128,14 +128,14 @@ function inThread(order: WorkerOrder, progress: (done: number) => void): Promise
 async function explain({ seed, findings }: Outcome): Promise<void> {
   say(`\nseed ${seed} failed:`)
   for (const finding of findings) say(`  ${finding}`)
-  const small = await shrunk(seed, await programWith(edits()))
+  const small = await shrunk(seed, await programWith(mutant()))
   say(`\nthe same seed in a simpler world (${[...small.plan.troubles].join(', ')}):`)
   tellStory(small)
   say(`\nagain: npm run simulate -- --replay ${seed}${mutantOption}`)
 }
 
 async function replay(seed: number): Promise<boolean> {
-  const outcome = await runSchedule(seed, { ...(await programWith(edits())), traced: true })
+  const outcome = await runSchedule(seed, { ...(await programWith(mutant())), traced: true })
   say(`seed ${seed}: ${[...outcome.plan.troubles].join(', ')}`)
   tellStory(outcome)
   if (outcome.findings.length === 0) say('0 failed')
@@ -149,8 +149,9 @@ function tellStory({ story, findings }: Outcome): void {
 
 async function tryMutants(fromSeed: number): Promise<boolean> {
   let survivors = 0
-  for (const { name, rule, edits } of MUTANTS) {
-    const program = await programWith(edits)
+  for (const each of MUTANTS) {
+    const { name, rule } = each
+    const program = await programWith(each)
     const schedules = MUTANT_SCHEDULES
     const { failed, schedules: tried } = await runCampaign({ program, fromSeed, schedules })
     forgetCopies()

@@ -26,7 +26,7 @@ export type Outcome = Readonly<{
 export type ScheduleOptions = Readonly<{
   modules: Modules
   /** The same program with a hash that takes two names for one, for the schedules that need it. */
-  colliding: Modules
+  colliding: () => Promise<Modules>
   limits?: PlanLimits
   traced?: boolean
 }>
@@ -38,7 +38,9 @@ const FINDINGS_MAX = 5
 export async function runSchedule(seed: number, options: ScheduleOptions): Promise<Outcome> {
   const random = new Random(seed)
   const plan = drawPlan(random, options.limits ?? NO_LIMITS)
-  const modules = plan.troubles.has('colliding series') ? options.colliding : options.modules
+  const modules = plan.troubles.has('colliding series')
+    ? await options.colliding()
+    : options.modules
   const world = new World(random, plan, modules, options.traced === true)
   try {
     await new Schedule(world).run()
