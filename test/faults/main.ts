@@ -37,7 +37,7 @@ const OPTIONS = {
   json: { kind: 'switch', default: false, doc: 'Print one JSON object as the last line.' },
 } as const
 
-const DISK_MB = { clickhouse: 256, kafka: 400 }
+const DISK_MB = { clickhouse: 256, kafka: 400, journal: 2 }
 const HAZARDS_NAME = 'kafkajs hazards'
 
 export const faultsCommand = commandWithOptions({
@@ -128,20 +128,22 @@ async function startRig({ folder, serversDir, on }: Place, name: string): Promis
   const own = join(folder, name)
   const base = { folder: own, serversDir, brokers: on === 'three' ? 3 : 1 } as const
   if (on !== 'small disk') return RigSystem.start(base)
-  const disks = { clickhouse: join(own, 'disk-clickhouse'), kafka: join(own, 'disk-kafka') }
-  smallDisk(disks.clickhouse, DISK_MB.clickhouse)
-  smallDisk(disks.kafka, DISK_MB.kafka)
+  const diskOf = (what: keyof typeof DISK_MB): string => join(own, `disk-${what}`)
+  smallDisk(diskOf('clickhouse'), DISK_MB.clickhouse)
+  smallDisk(diskOf('kafka'), DISK_MB.kafka)
+  smallDisk(diskOf('journal'), DISK_MB.journal)
   return RigSystem.start({
     ...base,
-    clickhouseFolder: join(disks.clickhouse, 'data'),
-    kafkaLogFolder: disks.kafka,
+    clickhouseFolder: join(diskOf('clickhouse'), 'data'),
+    kafkaLogFolder: diskOf('kafka'),
+    journalFolder: join(diskOf('journal'), 'journal'),
   })
 }
 
 async function stopRig(system: RigSystem | undefined, { on }: Place): Promise<void> {
   await system?.stop()
   if (on !== 'small disk' || system === undefined) return
-  for (const disk of ['disk-clickhouse', 'disk-kafka']) unmount(join(system.folder, disk))
+  for (const disk of Object.keys(DISK_MB)) unmount(join(system.folder, `disk-${disk}`))
 }
 
 function progress(text: string): void {

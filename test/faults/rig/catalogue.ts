@@ -32,17 +32,7 @@ export const UNPLAYED: readonly Unplayed[] = [
     why: 'the embedded server has no replication to fall behind',
   },
   {
-    name: 'disk full under the pipeline',
-    number: '15',
-    why: 'the pipeline writes no file',
-  },
-  {
-    name: 'record that crashes the decoder',
-    number: '19',
-    why: 'no record is known that ends the process; the journal has its own test',
-  },
-  {
-    name: 'topic epoch v1 to v2, reprocess while live',
+    name: 'topic epoch v1 to v2',
     number: '24',
     why: 'there is one topic version',
   },

@@ -122,6 +122,42 @@ async function appendRaw(
   }
 }
 
+const KILLER = 'kills-whoever-reads-this-name'
+/** Stands in for a defect that one record's bytes bring out: the process dies where it reads them. */
+const DIES_OF_KILLER = `data:text/javascript,const read = Buffer.prototype.toString
+Buffer.prototype.toString = function (...how) {
+  const text = read.apply(this, how)
+  if (text === '${KILLER}') process.kill(process.pid, 'SIGKILL')
+  return text
+}`
+
+/** It is found by the journal and put aside, and nobody else's record with it. */
+async function crashRecord({ system, acknowledgedMore, fault, note }: RoundContext): Promise<void> {
+  const unit = system.pipeline
+  const own = unit.spec
+  await unit.stop()
+  unit.spec = system.pipelineSpec(own.id, { nodeFlags: ['--import', DIES_OF_KILLER] })
+  await unit.start()
+  const exits = unit.exits
+  const id = await schemaId(system, subjectOf(topicOf(system)), TELEMETRY_SCHEMA)
+  const encoder = createAvroEncoder<Telemetry>(TELEMETRY_SCHEMA, id)
+  const record = telemetry([1])
+  const killer = {
+    ...record,
+    device: `killer-${systemClock.nowMs()}`,
+    numbers: record.numbers.map((each) => ({ ...each, metric: KILLER })),
+  }
+  const place = `2/${await appendRaw(system, 2, encoder.encode(killer))}`
+  await eventually('the record that kills is a dead letter', async () =>
+    (await letterPlaces(system)).has(place) ? true : undefined,
+  ).catch((error: unknown) => fault(String(error)))
+  note(`the pipeline died ${unit.exits - exits} times of it`)
+  await acknowledgedMore(100)
+  await unit.stop()
+  unit.spec = own
+  await unit.start()
+}
+
 const lettersOf = (system: RigSystem) =>
   readTopic(logOf(system), `${system.namespace}${DEAD_LETTERS.name}`)
 
@@ -366,6 +402,7 @@ export const DATA_FAULTS: readonly Fault[] = [
   },
   { name: 'backlog of 3 days', number: '18', on: 'one', play: backlog },
   { name: 'poison records', number: '19', on: 'one', play: poison },
+  { name: 'record that crashes the process', number: '19', on: 'one', play: crashRecord },
   { name: 'skewed device clocks', number: '16', on: 'one', play: skewedDevices },
   { name: 'offsets regress', number: '20', on: 'one', play: regressed },
   { name: 'offsets advance', number: '20', on: 'one', play: advanced },

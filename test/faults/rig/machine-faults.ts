@@ -82,6 +82,17 @@ async function kafkaDiskFull({ system, note }: RoundContext): Promise<void> {
   if (broker !== undefined && !broker.running) await broker.ready()
 }
 
+/** Its crash journal is the only file the pipeline writes. */
+async function journalDiskFull(context: RoundContext): Promise<void> {
+  const { system, acknowledgedMore } = context
+  const full = fullFor(join(system.folder, 'disk-journal'), FULL_MS)
+  await acknowledgedMore(200)
+  const again = system.pipeline.ready()
+  system.pipeline.signal('SIGKILL')
+  await again
+  await full
+}
+
 /** The process is restarted under a clock that can be set while it runs, jumps, and is restarted. */
 const clockJumps =
   (of: 'pipeline' | 'connectors', jumpS: number) =>
@@ -141,6 +152,7 @@ export const NETWORK_FAULTS: readonly Fault[] = [
 ]
 export const DISK_FAULTS: readonly Fault[] = [
   { name: 'disk full under ClickHouse', number: '15', on: 'small disk', play: clickhouseDiskFull },
+  { name: 'disk full under the pipeline', number: '15', on: 'small disk', play: journalDiskFull },
   { name: 'disk full under Kafka', number: '15', on: 'small disk', play: kafkaDiskFull },
 ]
 export const CLOCK_FAULTS: readonly Fault[] = [

@@ -30,6 +30,7 @@ export type RigOptions = Readonly<{
   /** Small disks, for faults that fill them. */
   clickhouseFolder?: string
   kafkaLogFolder?: string
+  journalFolder?: string
 }>
 
 export type PipelineSetup = Readonly<{
@@ -322,6 +323,9 @@ function environmentOf(
     logLevel: 'info',
     logFormat: 'text',
     flushIntervalMs: '500',
+    // Of a schema that nobody knows a round can wait for the end.
+    schemaPatienceMs: '3000',
+    journalFolder: options.journalFolder ?? join(options.folder, 'journal'),
     credentialKey: randomBytes(32).toString('hex'),
     apiHost: HOST,
     apiPort: String(ports.api),
