@@ -390,6 +390,10 @@ export class KafkaConsumer implements LogConsumer {
     if (state.position < earliest) this.#meter.gap(state, state.position, to)
   }
 
+  #isDraining(): boolean {
+    return this.#drained !== undefined
+  }
+
   #declare(memberId: string | undefined): void {
     const { wills, brokers } = this.#parts
     const { group } = this.#settings
@@ -401,8 +405,12 @@ export class KafkaConsumer implements LogConsumer {
   /** How far each partition lags, whether it is being read at the moment or rests. */
   async #look(): Promise<void> {
     const nowMs = this.#parts.clock.nowMs()
-    for (const topic of this.#settings.topics) {
+    const { group, topics } = this.#settings
+    for (const topic of topics) {
       const ranges = await this.#admin.offsetRange(topic)
+      // Without its coordinator a group stands still, and no new process would change that.
+      if (group !== undefined && !this.#isDraining()) await this.#admin.committed(group, topic)
+      if (this.#isDraining()) return
       for (const [partition, { end }] of ranges) {
         const state = this.#state(topic, partition)
         if (!state.mine || !state.ready) continue

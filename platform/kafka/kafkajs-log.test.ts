@@ -1,6 +1,7 @@
 /** What only Kafka can show: retention, unknown partitions, brokers that are not there. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { eventually } from '../../test/eventually.ts'
 import { testStack } from '../../test/stack.ts'
 import { systemClock } from '../clock.ts'
 import { Failure } from '../failure.ts'
@@ -107,6 +108,29 @@ test('retention that overtakes a running consumer leaves its checkpoint alone', 
   assert.deepEqual(errors, ['offsets are missing from the log'])
   assert.deepEqual((await admin.committed(group, name)).get(0), checkpoint)
   await Promise.all([consumer.drain(DRAIN_MS), writer.drain(DRAIN_MS)])
+})
+
+test('how far a reader lags is seen while its partition rests', async () => {
+  const name = `${topic}-lag`
+  await admin.ensureTopics([{ name, partitions: 1, replicationFactor: 1, config: {} }])
+  const writer = log.writer(WRITER)
+  await writer.start()
+  const write = () => writer.append(name, 0, { key: null, value: Buffer.from('v') })
+  await write()
+  const handler = new Recorder()
+  const consumer = log.consumer({ name: 'lagging', group: name, topics: [name], handler })
+  await consumer.start()
+  await handler.count(1)
+  consumer.pause(name, 0)
+  for (let n = 0; n < 3; n++) await write()
+  const lag = async (unit: string): Promise<number> => {
+    const line = new RegExp(`^weir_kafka_lag_${unit}\\{consumer="lagging".*\\} (.+)$`, 'm')
+    return Number(line.exec((await metrics.expose()).body)?.[1] ?? 0)
+  }
+  await eventually('a lag of three', async () => ((await lag('records')) === 3 ? true : undefined))
+  assert.ok((await lag('seconds')) > 0)
+  await Promise.all([consumer.drain(DRAIN_MS), writer.drain(DRAIN_MS)])
+  assert.equal(await lag('records'), 0)
 })
 
 test('a partition that Kafka does not know is never called stored', async () => {
