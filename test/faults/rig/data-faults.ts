@@ -222,6 +222,15 @@ async function backlog({ system, prefix, note, acknowledgedMore }: RoundContext)
   await acknowledgedMore(100)
 }
 
+/** All closed windows of a week are folded again while devices send, and correct some of them. */
+async function reprocessed({ system, note, acknowledgedMore }: RoundContext): Promise<void> {
+  const said = await Promise.all([
+    system.weir('reprocess', ['--from', '7d', '--json']),
+    acknowledgedMore(200),
+  ])
+  note(said[0].trim().split('\n').at(-1) ?? '')
+}
+
 type Committed = ReadonlyMap<number, Checkpoint>
 
 /** While no pipeline runs, the group's commits are rewritten as an operator's tool would. */
@@ -404,6 +413,7 @@ export const DATA_FAULTS: readonly Fault[] = [
   { name: 'poison records', number: '19', on: 'one', play: poison },
   { name: 'record that crashes the process', number: '19', on: 'one', play: crashRecord },
   { name: 'skewed device clocks', number: '16', on: 'one', play: skewedDevices },
+  { name: 'a week reprocessed while live', number: '24', on: 'one', play: reprocessed },
   { name: 'offsets regress', number: '20', on: 'one', play: regressed },
   { name: 'offsets advance', number: '20', on: 'one', play: advanced },
   { name: 'offsets expired', number: '20', on: 'one', play: expired },
