@@ -9,9 +9,8 @@ import { emptyWindowState, mergeInto } from '../../schemas/window-merge.ts'
 import { testStack } from '../../test/stack.ts'
 import type { Explanation } from '../contract/explanation.ts'
 import type { Problem } from '../contract/resources.ts'
-import { schemaProblem } from '../json-schema.ts'
 import { LIMITS } from '../limits.ts'
-import { SCHEMAS } from '../schemas.ts'
+import { assertFits } from '../testing/answer-schema.ts'
 import {
   type ApiDatabases,
   clientOf,
@@ -60,17 +59,7 @@ async function series(kind: 'number' | 'boolean' | 'text', metric?: string): Pro
 async function explain(query: string): Promise<Explanation> {
   const { status, body } = await ask(`/v1/devices/oven/explain?${query}`)
   assert.equal(status, 200, JSON.stringify(body))
-  const whole = { $ref: '#/components/schemas/Explanation' }
-  assert.equal(schemaProblem(body, whole, SCHEMAS), undefined)
-  const { revisions, samples, checks } = body as Explanation
-  for (const [name, items] of Object.entries({
-    StoredRevision: revisions,
-    ExplainedSample: samples,
-    FieldCheck: checks,
-  })) {
-    const ref = { $ref: `#/components/schemas/${name}` }
-    for (const item of items) assert.equal(schemaProblem(item, ref, SCHEMAS), undefined)
-  }
+  assertFits('Explanation', body)
   return body as Explanation
 }
 

@@ -13,6 +13,7 @@ import {
   openDatabases,
   startServer,
 } from '../testing/api-fixture.ts'
+import { assertFits } from '../testing/answer-schema.ts'
 import { insertRollups, insertSamples, insertSeries } from '../testing/telemetry-rows.ts'
 
 /** A midnight that no table's TTL has reached. */
@@ -79,6 +80,7 @@ const span = `from=${START_MS}&to=${START_MS + 60_000}`
 const readings = async (query: string): Promise<Readings> => {
   const answered = await ask(`/v1/devices/pump/readings?${query}`)
   assert.equal(answered.status, 200, JSON.stringify(answered.body))
+  assertFits('Readings', answered.body)
   return answered.body as Readings
 }
 

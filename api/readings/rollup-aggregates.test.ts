@@ -8,8 +8,7 @@ import { binOf, QUANTILE_RELATIVE_ERROR } from '../../schemas/quantile-sketch.ts
 import { testStack } from '../../test/stack.ts'
 import type { Problem, Rollup, Rollups } from '../contract/resources.ts'
 import { LIMITS } from '../limits.ts'
-import { schemaProblem } from '../json-schema.ts'
-import { SCHEMAS } from '../schemas.ts'
+import { assertFits } from '../testing/answer-schema.ts'
 import {
   type ApiDatabases,
   clientOf,
@@ -59,8 +58,7 @@ after(async () => {
 async function rollups(query: string): Promise<Rollups> {
   const { status, body } = await ask(`/v1/devices/oven/rollups?${query}`)
   assert.equal(status, 200, JSON.stringify(body))
-  // What is answered is what the document promises, to the field.
-  assert.equal(schemaProblem(body, { $ref: '#/components/schemas/Rollups' }, SCHEMAS), undefined)
+  assertFits('Rollups', body)
   return body as Rollups
 }
 
