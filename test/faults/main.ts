@@ -26,7 +26,11 @@ const OPTIONS = {
     doc: 'Rounds of each fault; kill points get twice as many.',
   },
   seed: { kind: 'text', default: 'weir', doc: 'Names the moments and the fleets.' },
-  only: { kind: 'text', default: '', doc: 'Plays the faults with this text in their name.' },
+  only: {
+    kind: 'list',
+    default: [],
+    doc: 'Plays the faults with one of these texts in their name.',
+  },
   list: { kind: 'switch', default: false, doc: 'Prints the faults and plays none.' },
   serversDir: {
     kind: 'text',
@@ -45,8 +49,10 @@ export const faultsCommand = commandWithOptions({
   summary: 'plays faults against the whole system and checks every promise from outside',
   options: OPTIONS,
   async run(options) {
-    const chosen = FAULTS.filter(({ name }) => name.includes(options.only))
-    const missing = UNPLAYED.filter(({ name }) => name.includes(options.only))
+    const isWanted = (name: string): boolean =>
+      options.only.length === 0 || options.only.some((text) => name.includes(text))
+    const chosen = FAULTS.filter(({ name }) => isWanted(name))
+    const missing = UNPLAYED.filter(({ name }) => isWanted(name))
     if (options.list) {
       const rows = chosen.map((fault) => [fault.number, fault.name, whyNot(fault) ?? ''])
       printTable([
@@ -63,8 +69,7 @@ export const faultsCommand = commandWithOptions({
     const { rounds, seed } = options
     const lines: FaultLine[] = []
     try {
-      if (HAZARDS_NAME.includes(options.only))
-        lines.push(...(await playHazards({ folder, serversDir, rounds })))
+      if (isWanted(HAZARDS_NAME)) lines.push(...(await playHazards({ folder, serversDir, rounds })))
       for (const on of ['one', 'small disk', 'three'] as const) {
         const faults = chosen.filter((fault) => fault.on === on)
         const possible = faults.filter((fault) => whyNot(fault) === undefined)
