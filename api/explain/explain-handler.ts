@@ -25,11 +25,11 @@ export async function explainWindow(parts: ApiParts, call: Call): Promise<Reply>
     const nothing = { revisions: [], sampleCount: 0, samples: [], next: null }
     return { status: 200, body: { ...frame, ...said('empty'), checks: [], ...nothing } }
   }
-  const body: Explanation = {
-    ...frame,
-    ...(await judged(parts, call.tenant, { series, resolution, window })),
-    ...(await pageOf(parts, call, { series, window, question: Object.values(frame) })),
-  }
+  const [judgement, page] = await Promise.all([
+    judged(parts, call.tenant, { series, resolution, window }),
+    pageOf(parts, call, { series, window, question: Object.values(frame) }),
+  ])
+  const body: Explanation = { ...frame, ...judgement, ...page }
   return { status: 200, body }
 }
 
@@ -53,10 +53,13 @@ async function judged(
 ): Promise<Pick<Explanation, 'verdict' | 'detail' | 'checks' | 'revisions' | 'sampleCount'>> {
   const samplesMax = LIMITS.explainSamplesMax
   const place = { source: storedIn(resolution), startMs: window.fromMs }
-  const samples = await evidence.counted(tenant, series, { ...window, limit: samplesMax + 1 })
-  const found = await evidence.revisions(tenant, series, place)
+  const [samples, found, horizonOf] = await Promise.all([
+    evidence.counted(tenant, series, { ...window, limit: samplesMax + 1 }),
+    evidence.revisions(tenant, series, place),
+    retention.horizons(),
+  ])
   const tooMany = samples.length > samplesMax
-  const expired = window.fromMs < (await retention.horizons())('samples')
+  const expired = window.fromMs < horizonOf('samples')
   const folded = tooMany || expired ? undefined : foldedAgain(series.kind, samples)
   const newest = found[0]
   const checks =
