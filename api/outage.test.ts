@@ -72,6 +72,7 @@ describe('while ClickHouse is down', () => {
     clickhouse.cut()
     assertUnavailable(await ask(READINGS))
     assertUnavailable(await ask('/v1/devices/pump/rollups?metric=m'))
+    assertUnavailable(await ask('/v1/devices/pump/explain?metric=m&start=1&resolution=1m'))
     assert.equal((await ask('/v1/devices/pump')).status, 200)
     clickhouse.mend()
     assert.equal((await untilAnswered(READINGS)).status, 200)
