@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { envName } from '../platform/config/option-names.ts'
 import type { OptionTable, OptionValues } from '../platform/config/options.ts'
 import { PROCESS_OPTIONS, SUPERVISION_OPTIONS } from '../platform/config/shared-options.ts'
-import { executeMembershipWill } from '../platform/kafka/leave-group.ts'
+import { membershipExecutor } from '../platform/kafka/leave-group.ts'
 import type { ChildSpec } from '../platform/lifecycle/child-spec.ts'
 import { processNames } from '../platform/lifecycle/process-names.ts'
 import type { Role } from '../platform/lifecycle/role.ts'
@@ -52,7 +52,7 @@ export const upRole: Role<typeof UP_OPTIONS> = {
       children: roleChildren(options),
       clock,
       onEvent: (event) => report(event, logger, metrics),
-      executeWill: executeMembershipWill,
+      executeWill: membershipExecutor(),
     })
     return {
       services: [supervisor],

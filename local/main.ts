@@ -10,7 +10,7 @@ import type { OptionValues } from '../platform/config/options.ts'
 import { readOptions } from '../platform/config/read-options.ts'
 import { Failure } from '../platform/failure.ts'
 import { listenFailure } from '../platform/http/listen-failure.ts'
-import { executeMembershipWill } from '../platform/kafka/leave-group.ts'
+import { membershipExecutor } from '../platform/kafka/leave-group.ts'
 import type { ChildSpec } from '../platform/lifecycle/child-spec.ts'
 import { EXIT } from '../platform/lifecycle/exit-codes.ts'
 import { Supervisor } from '../platform/lifecycle/supervisor.ts'
@@ -222,7 +222,7 @@ function supervise(
     children: [spec],
     clock: systemClock,
     onEvent,
-    executeWill: executeMembershipWill,
+    executeWill: membershipExecutor(),
   })
   supervisor.failure.catch(() => {}) // Whoever watches all of them sees it.
   return supervisor

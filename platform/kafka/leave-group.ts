@@ -14,6 +14,7 @@ import {
   kafkaErrorText,
   kafkaErrorType,
 } from './kafkajs-client.ts'
+import { requireKafkajs } from './kafkajs-replacements.ts'
 
 const KIND = 'leave_kafka_group'
 const DEADLINE_MS = 10_000
@@ -31,6 +32,12 @@ export type Membership = Readonly<{ brokers: readonly string[]; group: string; m
 /** To be executed with executeMembershipWill() by whoever outlives the member. */
 export function membershipWill({ brokers, group, memberId }: Membership): LastWill {
   return { kind: KIND, details: { brokers: brokers.join(','), group, memberId } }
+}
+
+/** executeMembershipWill(), with the client loaded now: at a death every moment counts. */
+export function membershipExecutor(): (will: LastWill) => Promise<void> {
+  requireKafkajs()
+  return executeMembershipWill
 }
 
 /**
