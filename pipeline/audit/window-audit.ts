@@ -61,7 +61,7 @@ async function auditUnit(parts: WindowAuditParts, unit: Unit): Promise<void> {
   if (first.found.length === 0) return
   const suspects = new Set(first.found.map(({ seriesId }) => seriesId))
   const series = unit.series.filter((each) => suspects.has(each.series.id))
-  const second = await checkUnit(parts, { ...unit, series })
+  const second = await checkUnit(parts, { ...unit, series }, first.found)
   const before = new Set(first.found.map(placeOf))
   for (const each of second.found) {
     const booked = bookedOf.get(each.seriesId)
@@ -76,7 +76,11 @@ const placeOf = ({ seriesId, mismatch }: Found): string =>
 type UnitVerdict = Readonly<{ checked: ReadonlyMap<string, number>; found: readonly Found[] }>
 
 /** Commits first, then coarse rows before fine ones and raw last: what is newer is finer. */
-async function checkUnit(parts: WindowAuditParts, unit: Unit): Promise<UnitVerdict> {
+async function checkUnit(
+  parts: WindowAuditParts,
+  unit: Unit,
+  doubts: readonly Found[] = [],
+): Promise<UnitVerdict> {
   const { clickhouse } = parts
   const progress = await parts.readProgress()
   const series = unit.series.map((each) => each.series.id)
@@ -104,8 +108,8 @@ async function checkUnit(parts: WindowAuditParts, unit: Unit): Promise<UnitVerdi
     series.map((id) => [
       id,
       [
-        new RawFold(10_000, tens.get(id) ?? [], progress),
-        new RawFold(60_000, children.get(id) ?? [], progress),
+        new RawFold(10_000, tens.get(id) ?? [], progress, doubted(doubts, id, 10_000)),
+        new RawFold(60_000, children.get(id) ?? [], progress, doubted(doubts, id, 60_000)),
       ] as const,
     ]),
   )
@@ -118,6 +122,14 @@ async function checkUnit(parts: WindowAuditParts, unit: Unit): Promise<UnitVerdi
   }
   return { checked, found }
 }
+
+/** Windows of a series in which the first reading found a mismatch. */
+const doubted = (doubts: readonly Found[], id: string, resolutionMs: number): ReadonlySet<number> =>
+  new Set(
+    doubts
+      .filter(({ seriesId, mismatch }) => seriesId === id && mismatch.resolutionMs === resolutionMs)
+      .map(({ mismatch }) => mismatch.startMs),
+  )
 
 function report(books: AuditBooks, { series, bookedMs }: Booked, mismatch: Mismatch): void {
   const { kind, resolutionMs, startMs, expected, found } = mismatch

@@ -55,47 +55,84 @@ export type WindowVerdict = { checked: number; mismatches: Mismatch[] }
 
 type Folded = { content: WindowContent; partition: number }
 
-/** One series' windows of one size, from raw samples that come in the order of their times. */
+/**
+ * One series' windows of one size, from raw samples that come in the order of their times.
+ *
+ * A row holds all samples that are committed, and all up to the offset in its version. A correction
+ * reads the raw table while later records are written to it, so it may hold some of those too: the
+ * next ones in the order of their offsets. Windows in `doubted` are judged with that in mind, at the
+ * price of keeping their samples.
+ */
 export class RawFold {
   readonly #sizeMs: number
   readonly #rows: ReadonlyMap<number, WindowRow>
   readonly #progress: Progress
+  readonly #doubted: ReadonlySet<number>
   readonly #folded = new Map<number, Folded>()
+  readonly #kept = new Map<number, KeptSamples>()
 
-  constructor(sizeMs: number, rows: readonly WindowRow[], progress: Progress) {
+  constructor(
+    sizeMs: number,
+    rows: readonly WindowRow[],
+    progress: Progress,
+    doubted: ReadonlySet<number> = NONE,
+  ) {
     this.#sizeMs = sizeMs
     this.#rows = new Map(rows.map((row) => [row.startMs, row]))
     this.#progress = progress
+    this.#doubted = doubted
   }
 
   add(sample: RawSample): void {
-    const { tsMs, value, text, partition, offset } = sample
+    const { tsMs, partition, offset } = sample
     const startMs = Math.floor(tsMs / this.#sizeMs) * this.#sizeMs
-    // A row holds what was there when it was written, and at least all that is committed.
     const heldTo = this.#rows.get(startMs)?.versionOffset ?? -1
-    if (offset > heldTo && offset >= this.#progress.positionOf(partition)) return
-    const folded = this.#folded.get(startMs)
-    if (folded === undefined) {
-      this.#folded.set(startMs, { partition, content: contentOf(tsMs, value, text) })
-      return
+    const isHeld = offset <= heldTo || offset < this.#progress.positionOf(partition)
+    if (this.#doubted.has(startMs)) {
+      const kept = this.#kept.get(startMs)
+      if (kept === undefined) {
+        this.#kept.set(startMs, isHeld ? [[sample], []] : [[], [sample]])
+      } else kept[isHeld ? 0 : 1].push(sample)
     }
-    const { content } = folded
-    content.count += 1
-    content.sum += value
-    content.min = Math.min(content.min, value)
-    content.max = Math.max(content.max, value)
-    content.last = value
-    content.lastTsMs = tsMs
-    content.lastText = text
+    if (isHeld) fold(this.#folded, startMs, sample)
   }
 
   /** `rowsFromMs`: rows of windows that start before it may have expired. */
   verdict(rowsFromMs: number): WindowVerdict {
+    for (const [startMs, [held, further]] of this.#kept) {
+      const ahead = (this.#rows.get(startMs)?.content.count ?? 0) - held.length
+      if (ahead <= 0 || ahead > further.length) continue
+      const next = further.toSorted((a, b) => a.offset - b.offset).slice(0, ahead)
+      this.#folded.delete(startMs)
+      for (const sample of [...held, ...next].sort((a, b) => a.tsMs - b.tsMs)) {
+        fold(this.#folded, startMs, sample)
+      }
+    }
     return compared({
       ...{ resolutionMs: this.#sizeMs, rows: this.#rows, folded: this.#folded, rowsFromMs },
       progress: this.#progress,
     })
   }
+}
+
+/** Samples that the row must hold, and further ones. */
+type KeptSamples = readonly [held: RawSample[], further: RawSample[]]
+const NONE: ReadonlySet<number> = new Set()
+
+function fold(into: Map<number, Folded>, startMs: number, sample: RawSample): void {
+  const { tsMs, value, text, partition } = sample
+  const content = into.get(startMs)?.content
+  if (content === undefined) {
+    into.set(startMs, { partition, content: contentOf(tsMs, value, text) })
+    return
+  }
+  content.count += 1
+  content.sum += value
+  content.min = Math.min(content.min, value)
+  content.max = Math.max(content.max, value)
+  content.last = value
+  content.lastTsMs = tsMs
+  content.lastText = text
 }
 
 function contentOf(tsMs: number, value: number, text: string): WindowContent {
