@@ -65,7 +65,7 @@ export const reprocessCommand = commandWithOptions({
           {
             sink: clickhouseSink(clickhouse),
             raw: new RawSamples(clickhouse, { tenant, device }),
-            closedToMs: await closedWatermarks(desk, options.topicPrefix),
+            closedToMs: () => closedWatermarks(desk, options.topicPrefix),
             ...{ clock: systemClock, timers: systemTimers },
             settled: () => pipelineSettled(desk, options.topicPrefix),
             progress: (done, all) => line.show(done, all, 'hours of partitions'),

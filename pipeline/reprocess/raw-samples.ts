@@ -7,6 +7,9 @@ import type { SeriesRef } from '../window/series.ts'
 export type SeriesChoice = Readonly<{ tenant: string; device: string }>
 export type Hour = Readonly<{ partition: number; startMs: number }>
 
+/** Where reprocessing reads raw samples: ClickHouse, or tables in memory. */
+export type RawSource = Pick<RawSamples, 'hours' | 'kinds' | 'read' | 'chosenSeries'>
+
 const HOUR_MS = 3_600_000
 
 export type RawSampleFold = Readonly<{
@@ -33,14 +36,19 @@ export class RawSamples {
     return rows.map(({ part, hour }) => ({ partition: part, startMs: hour * HOUR_MS }))
   }
 
-  /** Series of texts, as `tenant id`. All others hold numbers or booleans. */
-  async textSeries(): Promise<ReadonlySet<string>> {
-    const rows = await this.#clickhouse.select<{ name: string }>(
-      `SELECT DISTINCT concat(tenant, ' ', toString(series)) AS name FROM series
-       WHERE kind = 'text' AND ${this.#chosen()}`,
+  /**
+   * The series of an hour by `tenant id`, and whether they hold texts. Asked for before the samples:
+   * one that is not in the answer and then has samples is new, and folded by today's release.
+   */
+  async kinds({ partition, startMs }: Hour): Promise<ReadonlyMap<string, boolean>> {
+    const rows = await this.#clickhouse.select<{ name: string; isText: number }>(
+      `SELECT concat(tenant, ' ', toString(series)) AS name, max(kind = 'text') AS isText FROM series
+       WHERE (tenant, series) IN (SELECT tenant, series FROM samples
+         WHERE part = ${partition} AND ${within(startMs, startMs + HOUR_MS)})
+         AND ${this.#chosen()} GROUP BY name`,
       this.#choice,
     )
-    return new Set(rows.map(({ name }) => name))
+    return new Map(rows.map(({ name, isText }) => [name, isText === 1]))
   }
 
   /** Those chosen, as `tenant id`; undefined: every one. */

@@ -10,7 +10,7 @@ import { SketchBuilder } from '../window/sketch-builder.ts'
 import { CASCADES, RESOLUTIONS_MS, windowStartMs } from '../window/tumbling-windows.ts'
 import { WindowCollector } from '../window/window-collector.ts'
 import { RollupRows } from '../window/rollup-row.ts'
-import type { Hour, RawSampleFold, RawSamples } from './raw-samples.ts'
+import type { Hour, RawSampleFold, RawSource } from './raw-samples.ts'
 import { RewrittenRows, type WindowCounts } from './rewritten-rows.ts'
 import { StoredWindows, windowKey } from './stored-windows.ts'
 
@@ -18,9 +18,8 @@ export const HOUR_MS = CASCADES[0].parentMs
 
 export type RefoldPorts = Readonly<{
   sink: Pick<RollupSink, 'readRollups' | 'insertRollups'>
-  raw: RawSamples
-  /** Series of texts, and those that are wanted (undefined: all), as `tenant id`. */
-  textSeries: ReadonlySet<string>
+  raw: RawSource
+  /** The series that are wanted (undefined: all), as `tenant id`. */
   chosen: ReadonlySet<string> | undefined
   dryRun: boolean
 }>
@@ -47,7 +46,7 @@ export async function refoldHour(
       return { resolutionMs, stored, rewritten }
     }),
   )
-  const refold = new HourRefold(hour, closedToMs, ports.textSeries, sizes)
+  const refold = new HourRefold(hour, closedToMs, await raw.kinds(hour), sizes)
   await raw.read(hour, refold)
   refold.finish()
   for (const { stored, rewritten } of sizes) {
@@ -68,22 +67,23 @@ type Open = {
 class HourRefold implements RawSampleFold {
   readonly #hour: Hour
   readonly #closedToMs: number
-  readonly #textSeries: ReadonlySet<string>
+  readonly #kinds: ReadonlyMap<string, boolean>
   readonly #sketch = new SketchBuilder()
   readonly #open: readonly Open[]
   #series: SeriesRef | undefined
-  #isText = false
+  /** Undefined: a series that is new, and the pipeline's. */
+  #isText: boolean | undefined
 
   // oxlint-disable-next-line max-params -- each is of another kind
   constructor(
     hour: Hour,
     closedToMs: number,
-    textSeries: ReadonlySet<string>,
+    kinds: ReadonlyMap<string, boolean>,
     sizes: readonly Size[],
   ) {
     this.#hour = hour
     this.#closedToMs = closedToMs
-    this.#textSeries = textSeries
+    this.#kinds = kinds
     this.#open = sizes.map((size) => ({
       ...{ size, collector: new WindowCollector() },
       ...{ series: undefined, startMs: 0, newestOffset: 0 },
@@ -95,8 +95,10 @@ class HourRefold implements RawSampleFold {
     if (series !== this.#series) {
       this.finish()
       this.#series = series
-      this.#isText = this.#textSeries.has(seriesName(series))
+      this.#isText = this.#kinds.get(seriesName(series))
     }
+    const isText = this.#isText
+    if (isText === undefined) return
     for (const open of this.#open) {
       const { resolutionMs } = open.size
       const startMs = windowStartMs(tsMs, resolutionMs)
@@ -106,7 +108,7 @@ class HourRefold implements RawSampleFold {
         open.series = series
         open.startMs = startMs
         open.newestOffset = 0
-        open.collector.begin(startMs, this.#isText)
+        open.collector.begin(startMs, isText)
       }
       open.collector.add(tsMs, value, text)
       open.newestOffset = Math.max(open.newestOffset, offset)

@@ -5,9 +5,9 @@
  *
  *   1  every hour and partition: versions, then raw rows, folded; what differs is written at its
  *      version's offset under a higher fold epoch
- *   2  hours, then days: the same from their children
- *   3  2 again, until nothing differs: the pipeline may have merged an hour from minutes that it
- *      read just before they were rewritten
+ *   2  when no flush goes on that may have read minutes before they were rewritten: hours, then days,
+ *      the same from their children, those included that have ended meanwhile
+ *   3  2 again, until nothing differs
  *
  * It may be broken off, repeated, and run by several at once: what is right already is left alone.
  */
@@ -17,7 +17,7 @@ import { Pacer } from '../dead-letters/pacer.ts'
 import type { RollupSink } from '../sinks/rollup-sink.ts'
 import type { Timers } from '../timers.ts'
 import { CASCADES, windowStartMs } from '../window/tumbling-windows.ts'
-import type { RawSamples } from './raw-samples.ts'
+import type { RawSource } from './raw-samples.ts'
 import { HOUR_MS, refoldHour, type RefoldPorts, seriesName } from './refold-hour.ts'
 import { remergeParents } from './remerge-parents.ts'
 import { noCounts, type WindowCounts } from './rewritten-rows.ts'
@@ -33,9 +33,9 @@ export type ReprocessOptions = Readonly<{
 
 export type ReprocessPorts = Readonly<{
   sink: RollupSink
-  raw: RawSamples
+  raw: RawSource
   /** C of every partition, as its owner committed it. */
-  closedToMs: ReadonlyMap<number, number>
+  closedToMs(): Promise<ReadonlyMap<number, number>>
   clock: Clock
   timers: Timers
   /** Resolves when no flush goes on that began before this was asked. */
@@ -59,7 +59,6 @@ export async function reprocess(
   const { sink, raw } = ports
   const refold: RefoldPorts = {
     ...{ sink, raw, dryRun: options.dryRun },
-    textSeries: await raw.textSeries(),
     chosen: await raw.chosenSeries(),
   }
   const folded = await foldHours(options, ports, refold)
@@ -72,12 +71,13 @@ async function foldHours(
   ports: RefoldPorts,
 ): Promise<WindowCounts> {
   const counts = noCounts()
+  const closed = await closedToMs()
   const pacer = new Pacer(options.perSecond, clock, timers)
   const fromMs = windowStartMs(options.fromMs, HOUR_MS)
   const hours = await raw.hours(fromMs, endOf(options.toMs, HOUR_MS))
   for (const [done, hour] of hours.entries()) {
     const before = counts.windows
-    await refoldHour(hour, closedToMs.get(hour.partition) ?? 0, { counts, ports })
+    await refoldHour(hour, closed.get(hour.partition) ?? 0, { counts, ports })
     progress(done + 1, hours.length)
     await pacer.take(counts.windows - before)
   }
@@ -92,9 +92,11 @@ async function mergeParents(
   const merged = noCounts()
   const ports = { sink, dryRun, wanted: (series: Parameters<typeof seriesName>[0]) => chosen?.has(seriesName(series)) ?? true } // prettier-ignore
   for (let passes = 1; passes <= PASSES_MAX; passes += 1) {
+    if (!dryRun) await settled()
     const before = merged.rewritten + merged.added
+    const closed = await closedToMs()
     for (const cascade of CASCADES) {
-      for (const [partition, closedMs] of closedToMs) {
+      for (const [partition, closedMs] of closed) {
         const { parentMs } = cascade
         const fromMs = windowStartMs(options.fromMs, parentMs)
         const toMs = Math.min(endOf(options.toMs, parentMs), windowStartMs(closedMs, parentMs))
@@ -103,7 +105,6 @@ async function mergeParents(
       }
     }
     if (dryRun || merged.rewritten + merged.added === before) return { merged, passes }
-    await settled()
   }
   throw new Failure('unavailable', 'hours and days kept changing; run it again')
 }

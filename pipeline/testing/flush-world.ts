@@ -230,7 +230,8 @@ function everyOther(batch: RawRows): RawRows {
   return half
 }
 
-function difference(expected: Expected, sink: MemorySink): string | undefined {
+/** What is wrong with samples and folded windows, if anything. */
+export function difference(expected: Expected, sink: MemorySink): string | undefined {
   const rollups = new Set<string>()
   for (const [key, times] of expected.samples) {
     const series = seriesFrom(key)
@@ -261,7 +262,7 @@ function difference(expected: Expected, sink: MemorySink): string | undefined {
 }
 
 /** Hours and days that have ended by C are what their children make of them. */
-function cascadeDifference(
+export function cascadeDifference(
   expected: Expected,
   sink: MemorySink,
   closedToMs: number,
