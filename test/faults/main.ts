@@ -11,6 +11,7 @@ import { median, printJson, printTable } from '../../loadtest/report.ts'
 import { EXIT } from '../../platform/lifecycle/exit-codes.ts'
 import { packageRoot } from '../../platform/package-root.ts'
 import { FAULTS, UNPLAYED, whyNot } from './rig/catalogue.ts'
+import { watchForInterruption } from './rig/endings.ts'
 import { playHazards } from './rig/hazard-rounds.ts'
 import { smallDisk, unmount } from './rig/machine.ts'
 import { RigSystem } from './rig/rig-system.ts'
@@ -62,6 +63,7 @@ export const faultsCommand = commandWithOptions({
       ])
       return EXIT.ok
     }
+    watchForInterruption()
     const serversDir = options.serversDir || resolve(packageRoot(), '.weir', 'servers')
     const folder = mkdtempSync(join(tmpdir(), 'weir-faults-'))
     // Postgres may run as another user, who has to get through.

@@ -124,7 +124,7 @@ async function appendRaw(
 
 const KILLER = 'kills-whoever-reads-this-name'
 /** Stands in for a defect that one record's bytes bring out: the process dies where it reads them. */
-const DIES_OF_KILLER = `data:text/javascript,const read = Buffer.prototype.toString
+const DIES_OF_KILLER = `const read = Buffer.prototype.toString
 Buffer.prototype.toString = function (...how) {
   const text = read.apply(this, how)
   if (text === '${KILLER}') process.kill(process.pid, 'SIGKILL')
@@ -135,8 +135,10 @@ Buffer.prototype.toString = function (...how) {
 async function crashRecord({ system, acknowledgedMore, fault, note }: RoundContext): Promise<void> {
   const unit = system.pipeline
   const own = unit.spec
+  const preload = `data:text/javascript,${encodeURIComponent(DIES_OF_KILLER)}`
+  const nodeFlags = ['--import', preload]
   await unit.stop()
-  unit.spec = system.pipelineSpec(own.id, { nodeFlags: ['--import', DIES_OF_KILLER] })
+  unit.spec = system.pipelineSpec(own.id, { nodeFlags })
   await unit.start()
   const exits = unit.exits
   const id = await schemaId(system, subjectOf(topicOf(system)), TELEMETRY_SCHEMA)

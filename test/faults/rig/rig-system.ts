@@ -17,6 +17,7 @@ import type { ChildSpec } from '../../../platform/lifecycle/child-spec.ts'
 import type { TestStack } from '../../stack.ts'
 import { createDatabases, weir } from '../../system.ts'
 import { ClickhouseProxy } from './clickhouse-proxy.ts'
+import { endedOnInterruption } from './endings.ts'
 import { KafkaCluster } from './kafka-cluster.ts'
 import { TcpGate } from './tcp-gate.ts'
 import { Unit } from './unit.ts'
@@ -273,7 +274,8 @@ async function startServers(options: RigOptions, ports: Ports, stops: Stops): Pr
   let { shared } = options
   if (shared === undefined) {
     const own = await startOwn(options)
-    stops.push(() => own.stop())
+    const ended = endedOnInterruption(() => own.stop())
+    stops.push(() => own.stop().then(ended))
     shared = own
   }
   const kafka = await KafkaCluster.start({

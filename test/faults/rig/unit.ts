@@ -6,6 +6,7 @@ import { systemClock } from '../../../platform/clock.ts'
 import type { ChildSpec } from '../../../platform/lifecycle/child-spec.ts'
 import { executeMembershipWill } from '../../../platform/kafka/leave-group.ts'
 import { Supervisor } from '../../../platform/lifecycle/supervisor.ts'
+import { endedOnInterruption } from './endings.ts'
 
 /** A rig kills more often than a supervisor would stand. */
 const POLICY = { restartsMax: 100_000, withinMs: 1_000, firstDelayMs: 100, delayMsMax: 1_000 }
@@ -18,6 +19,7 @@ export class Unit {
   #supervisor: Supervisor | undefined
   #readyWaiters: (() => void)[] = []
   #exits = 0
+  #ended: () => void = () => {}
 
   constructor(spec: ChildSpec) {
     this.spec = spec
@@ -37,6 +39,7 @@ export class Unit {
   }
 
   async start(): Promise<void> {
+    this.#ended = endedOnInterruption(() => this.killForGood())
     this.#supervisor = new Supervisor({
       children: [this.spec],
       clock: systemClock,
@@ -72,11 +75,13 @@ export class Unit {
   async killForGood(): Promise<void> {
     this.signal('SIGKILL')
     await this.#supervisor?.drain(0)
+    this.#ended()
   }
 
   /** SIGTERM, and down until start(). */
   async stop(): Promise<void> {
     this.signal('SIGCONT')
     await this.#supervisor?.drain(Number.POSITIVE_INFINITY)
+    this.#ended()
   }
 }
