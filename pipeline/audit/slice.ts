@@ -213,11 +213,12 @@ export class Slice {
 /** A row of the raw table that its record knows nothing of. The caller has counted it as stored. */
 export function inventedRow(books: AuditBooks, tally: HourTally, row: StoredSample): void {
   tally.invented += 1
+  const at = timeText(row.tsMs)
   books.add({
     kind: 'sample_invented',
     tenant: tally.tenant,
     hourMs: tally.hourMs,
-    text: `the row of series ${row.series} at ${timeText(row.tsMs)} is not in the record it names, ${where(row)}`,
+    text: `the row of series ${row.series} at ${at} is nothing that its record at ${where(row)} brings`,
     series: row.series,
     startMs: row.tsMs,
     found: row.text === '' ? row.value : row.text,
