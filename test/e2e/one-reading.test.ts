@@ -32,7 +32,8 @@ describe('one reading', () => {
   const at = systemClock.nowMs() - 1000
 
   before(async () => {
-    system = await startSystem()
+    // A correction is told when its row is stored: at most a flush and its work later.
+    system = await startSystem({ options: { flushIntervalMs: '500' } })
     const api = { url: system.apiUrl, key: system.apiKey }
     const credentials = await new DeviceAccounts(api, undefined).ensure([
       { id: DEVICE, name: 'Walker' },
