@@ -33,7 +33,7 @@ const OPTIONS = {
 const PARTITIONS = 8
 const ROUNDS = 2
 /** More would cost time and say the same. */
-const FOLD_SERIES_MAX = 100_000
+const FOLD_SERIES_MAX = 50_000
 /** The process lists its series by partition, and devices do not spread evenly. */
 const pipelineOptions = (series: number) => ({
   latenessMs: '600000',
