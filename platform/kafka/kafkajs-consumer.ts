@@ -24,7 +24,7 @@ import { ConsumerWatch } from './consumer-watch.ts'
 import { KafkaAdmin } from './kafkajs-admin.ts'
 import { KafkaLogBatch } from './kafkajs-batch.ts'
 import { before, kafkaErrorText, kafkaErrorType, noKafka } from './kafkajs-client.ts'
-import { requireKafkajs } from './kafkajs-replacements.ts'
+import { onMemberId, requireKafkajs } from './kafkajs-replacements.ts'
 import type { KafkaParts } from './kafkajs-writer.ts'
 import { membershipWill } from './leave-group.ts'
 import type { Assignment, Checkpoint, LogConsumer, LogConsumerHandler } from './log.ts'
@@ -117,11 +117,14 @@ export class KafkaConsumer implements LogConsumer {
 
   #newConsumer(): Consumer {
     const { AssignerProtocol, PartitionAssigners } = requireKafkajs()
-    const sticky = stickyAssigner(AssignerProtocol, () => ({
+    const claims = () => ({
       instance: this.#instance,
       generation: this.#meter.generation,
       holds: [...this.#states.values()].filter(({ mine }) => mine),
-    }))
+    })
+    const sticky = stickyAssigner(AssignerProtocol, claims, (metadata) =>
+      onMemberId(metadata, (memberId) => this.#declare(memberId)),
+    )
     const consumer = this.#parts.kafkaOfConsumers.consumer({
       ...SETTINGS,
       groupId: this.#group,

@@ -6,6 +6,8 @@
  *   produce v3 request      one buffer per request instead of an object per record, header, field
  *                           (v4 to v7 go through v3)
  *   groupMessagesPerPartition  our batches name their partition; the stock one copies per message
+ *   joinGroup response      the stock one keeps a member's new id to itself until the group has
+ *                           gathered; who is killed meanwhile would have nothing to leave by
  *   requestQueue timer      the stock one runs a 1 ms timer per connection for ever
  *   eosManager broker lock  the stock one lets one idempotent request per broker fly at a time.
  *                           Sequence numbers are per partition, and PartitionedWriter already
@@ -87,6 +89,7 @@ function install(): typeof Kafkajs {
   replace('producer/groupMessagesPerPartition', grouping)
   replace('producer/eosManager', withoutBrokerLock)
   replace('protocol/requests/fetch/v4/decodeMessages', () => fetchedMessages)
+  replace('protocol/requests/joinGroup', tellingMemberIds)
   replaceTimer()
   connectOnce()
   takeFramesWhole()
@@ -153,6 +156,39 @@ function withoutBrokerLock(stock: EosManagerFactory): EosManagerFactory {
     if (options.transactional) return manager
     return { ...manager, acquireBrokerLock: async () => {}, releaseBrokerLock: () => {} }
   }
+}
+
+type JoinArguments = Readonly<{ groupProtocols: readonly Readonly<{ metadata: Buffer }>[] }>
+type JoinCall = Readonly<{ response: Readonly<{ parse(data: unknown): Promise<unknown> }> }>
+type JoinRequests = Readonly<{
+  protocol(of: Readonly<{ version: number }>): (request: JoinArguments) => JoinCall
+}>
+
+const joining = new WeakMap<Buffer, (memberId: string) => void>()
+
+/** Who joins with this very metadata is told its member id as soon as the group has given one. */
+export function onMemberId(metadata: Buffer, told: (memberId: string) => void): void {
+  joining.set(metadata, told)
+}
+
+function tellingMemberIds(stock: JoinRequests): JoinRequests {
+  const protocol: JoinRequests['protocol'] = (of) => (request) => {
+    const call = stock.protocol(of)(request)
+    const parse = async (data: unknown): Promise<unknown> => {
+      try {
+        return await call.response.parse(data)
+      } catch (error) {
+        // Kafka refuses the first request of a member, and says by which id to come again.
+        const metadata = request.groupProtocols[0]?.metadata
+        if (error instanceof Error && 'memberId' in error && metadata !== undefined) {
+          joining.get(metadata)?.(String(error.memberId))
+        }
+        throw error
+      }
+    }
+    return { ...call, response: { ...call.response, parse } }
+  }
+  return { ...stock, protocol }
 }
 
 const CHECK_PENDING_MS = 10

@@ -16,23 +16,22 @@ export type Claims = Readonly<{
   holds: readonly TopicPartition[]
 }>
 
-/** `claims` is asked at every join. */
+/** `claims` is asked at every join; `joins` is handed what is then sent to the group. */
 export function stickyAssigner(
   protocol: typeof AssignerProtocol,
   claims: () => Claims,
+  joins: (metadata: Buffer) => void,
 ): PartitionAssigner {
   const { MemberMetadata, MemberAssignment } = protocol
   return ({ cluster }) => ({
     name: NAME,
     version: VERSION,
-    protocol: ({ topics }) => ({
-      name: NAME,
-      metadata: MemberMetadata.encode({
-        version: VERSION,
-        topics,
-        userData: encodeClaims(claims()),
-      }),
-    }),
+    protocol: ({ topics }) => {
+      const userData = encodeClaims(claims())
+      const metadata = MemberMetadata.encode({ version: VERSION, topics, userData })
+      joins(metadata)
+      return { name: NAME, metadata }
+    },
     assign: async ({ members, topics }) => {
       const known = members.map(({ memberId, memberMetadata }): GroupMember => {
         const metadata = MemberMetadata.decode(memberMetadata)
