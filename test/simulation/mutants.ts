@@ -225,10 +225,6 @@ const CASCADES: readonly Mutant[] = [
     'toMs: windowStartMs(checkpoint.closedToMs, parentMs)',
     'toMs: windowStartMs(checkpoint.closedToMs, parentMs) + parentMs',
   ]),
-  mutant('hours-of-distrust', 'who distrusts its checkpoint merges all hours again', FOLD, [
-    'this.#cascadedToMs = 0;\n        this.#shelf.removeAll',
-    'this.#shelf.removeAll',
-  ]),
 ]
 
 const SERIES: readonly Mutant[] = [
@@ -244,7 +240,6 @@ const MISSED_IN: Readonly<Record<string, readonly Trouble[]>> = {
   'gap-trusted': ['lost records', 'regressed commits', 'crashes', 'late samples'],
   'metadata-guessed': ['unreadable metadata', 'crashes', 'late samples'],
   'epoch-on-top': ['rolling upgrade', 'crashes', 'rebalances'],
-  'hours-of-distrust': ['holes in the log', 'leaps of time', 'crashes', 'late samples'],
   'raw-expired': ['retention', 'frozen processes', 'rebalances', 'late samples'],
   'collisions-passed': ['colliding series'],
 }

@@ -137,8 +137,8 @@ class Schedule {
   #passTime(): void {
     const { random, scheduler } = this.#world
     const has = this.#world.has.bind(this.#world)
-    if (has('retention') && random.chance(0.15)) {
-      scheduler.nowMs += random.between(1, 6) * DAY_MS
+    if (has('retention') && random.chance(0.2)) {
+      scheduler.nowMs += random.pick([1, 2, 4, 9]) * DAY_MS
       this.#expire()
     } else if (has('leaps of time') && random.chance(0.12)) {
       scheduler.nowMs += random.pick([120_000, 3_600_000, 3_600_000, DAY_MS])

@@ -112,9 +112,9 @@ export class World {
     const process = new SimProcess(name)
     this.processes.push(process)
     this.counts.processes += 1
-    const upgrading = this.has('rolling upgrade') && !healthy
+    // The last owner, too, may be one of the former release.
     const modules = this.#modules
-    const foldEpoch = upgrading ? random.pick([1, 2]) : 2
+    const foldEpoch = this.has('rolling upgrade') ? random.pick([1, 2]) : 2
     const latenessMs = random.pick(this.plan.latenessesMs)
     const skewMs =
       this.has('process clocks differ') && !healthy
