@@ -99,7 +99,7 @@ function bytesInUse(): number {
 }
 
 /** Three sums, from which three prices follow: of a series, a window and a sample. */
-function measure(seriesWanted: number): Readonly<Record<string, number>> {
+function measure(seriesWanted: number) {
   const devices = Math.ceil(seriesWanted / METRICS.length)
   const series = devices * METRICS.length
   // Code is compiled and the codec's slab is made before anything is counted.
@@ -112,7 +112,8 @@ function measure(seriesWanted: number): Readonly<Record<string, number>> {
   const sampleBytes = (full - first - (OPEN_THEN - 2) * opening) / unitSamples
   const windowBytes = opening - 2 * sampleBytes
   const seriesBytes = first - 2 * (windowBytes + sampleBytes)
-  return { series, bytesPerSeries: full, seriesBytes, windowBytes, sampleBytes }
+  const fullest = { windows: OPEN_THEN, samples: HELD_THEN }
+  return { series, seriesBytes, windowBytes, sampleBytes, fullest }
 }
 
 /** Bytes of each series with two windows open, and of each further window. */
