@@ -14,7 +14,11 @@ function watched(t: TestContext, look: () => Promise<void>) {
     await look()
   })
   watch.start(1)
-  t.after(() => watch.stop())
+  const alive = setInterval(() => {}, 1_000) // The watch alone keeps no process alive.
+  t.after(() => {
+    clearInterval(alive)
+    watch.stop()
+  })
   return {
     watch,
     pass: (ms: number) => void (nowMs += ms),
