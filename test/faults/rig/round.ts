@@ -75,6 +75,8 @@ export const RECOVERY_LIMIT_MS = 60_000
 /** Some 120 at rest; a leak, or a backlog held in memory, would be far above. */
 const RSS_MB_MAX = 512
 const QUIET_LIMIT_MS = 90_000
+/** The longest fault takes a minute; one that hangs ends its round. */
+const PLAY_LIMIT_MS = 240_000
 const DAYS_3_MS = 3 * 86_400_000
 
 export async function playRound(
@@ -105,7 +107,7 @@ export async function playRound(
   try {
     await context.acknowledgedMore(BEFORE_MESSAGES)
     await sleep(random.between(0, MOMENT_MS_MAX))
-    await fault.play(context)
+    await within(PLAY_LIMIT_MS, fault.play(context))
     const healedMs = systemClock.monotonicMs()
     const limitMs = fault.recoveryLimitMs ?? RECOVERY_LIMIT_MS
     await context.acknowledgedMore(AFTER_MESSAGES, limitMs)
@@ -163,6 +165,15 @@ async function more(fleet: Fleet, messages: number, limitMs: number): Promise<vo
     }
     await sleep(20)
   }
+}
+
+async function within(limitMs: number, play: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    const text = `the fault was not over after ${limitMs / 1000} s`
+    timer = setTimeout(() => reject(new Error(text)), limitMs)
+  })
+  await Promise.race([play, late]).finally(() => clearTimeout(timer))
 }
 
 /** What is in the log now is counted, and committed. */
