@@ -149,25 +149,34 @@ async function oneRound(
 }
 
 function printReports(results: Results, reports: ReadonlyMap<Contender, CpuReport>): void {
-  const ours = reports.get('weir')?.cpuSPerMillion['weir']
+  const ours = reports.get('weir')?.cpuSPerMillion['weir'] ?? Number.NaN
+  printTable([
+    [
+      'CPU-s per million records',
+      ...['process', 'least', 'most', 'Kafka', 'ClickHouse', 'merges', 'times ours'],
+      ...['MiB at most', 'records a second'],
+    ],
+    ...[...reports].map(([name, { cpuSPerMillion, peakMiB }]) => {
+      const own = cpuSPerMillion[name] ?? Number.NaN
+      const { cpuSPerMillionMin, cpuSPerMillionMax, recordsPerS } = spread(results, name)
+      return [
+        name,
+        ...[own, cpuSPerMillionMin, cpuSPerMillionMax].map(hundredths),
+        ...['kafka', 'clickhouse', 'clickhouse merges'].map((line) =>
+          hundredths(cpuSPerMillion[line] ?? Number.NaN),
+        ),
+        ...[hundredths(own / ours), Math.round(peakMiB[name] ?? Number.NaN)],
+        Math.round(recordsPerS),
+      ]
+    }),
+  ])
   for (const [name, report] of reports) {
-    const { startCpuS, recordsPerS, cpuSPerMillionMin, cpuSPerMillionMax } = spread(results, name)
-    const own = report.cpuSPerMillion[name] ?? Number.NaN
-    printTable([
-      [CONTENDER_NOTES[name], 'CPU-s per million'],
-      ...Object.entries(report.cpuSPerMillion),
-      [
-        '(the process alone, least and most)',
-        `${shown(cpuSPerMillionMin)} to ${shown(cpuSPerMillionMax)}`,
-      ],
-      ['(of it the start, CPU seconds)', startCpuS],
-      ['MiB resident at most', report.peakMiB[name] ?? Number.NaN],
-      ['records a second', Math.round(recordsPerS)],
-      ['records a second and core', Math.round(1e6 / own)],
-      ...(ours === undefined || name === 'weir' ? [] : [['times ours', own / ours] as const]),
-    ])
-    process.stdout.write(`${calibrationText(report)}\n\n`)
+    const { startCpuS } = spread(results, name)
+    process.stdout.write(`\n${name}: ${CONTENDER_NOTES[name]}.\n`)
+    process.stdout.write(`Its start took ${hundredths(startCpuS)} CPU seconds of it. `)
+    process.stdout.write(`${calibrationText(report)}\n`)
   }
+  process.stdout.write('\n')
 }
 
 function printInsert({ client, server, merges }: InsertCost): void {
@@ -181,7 +190,7 @@ function printInsert({ client, server, merges }: InsertCost): void {
   process.stdout.write('\n')
 }
 
-const shown = (value: number): string => value.toFixed(2)
+const hundredths = (value: number): number => Math.round(value * 100) / 100
 
 /** What the medians of the report leave out. */
 function spread(results: Results, name: Contender) {
