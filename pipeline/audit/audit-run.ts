@@ -131,7 +131,7 @@ class AuditRun {
     )
     await this.#breathe({ what: 'numbers', done: 0, ofAll: 1 })
     await auditNumbers(clickhouse, this.#books, { fromMs, toMs, tenant })
-    await this.#addCorrected(cut)
+    await this.#addCorrected()
     this.#books.close()
     const { findings, findingCount } = this.#books
     return {
@@ -302,13 +302,11 @@ class AuditRun {
     }
   }
 
-  async #addCorrected(cut: LogCut): Promise<void> {
-    for (const hourMs of cut.hoursMs) {
-      const rows = await readCorrected(this.#ports.clickhouse, hourMs, [...this.#days])
-      for (const { tenant, n } of rows) {
-        if (this.#range.tenant !== undefined && this.#range.tenant !== tenant) continue
-        this.#books.tally(tenant, hourMs).corrected += n
-      }
+  async #addCorrected(): Promise<void> {
+    const rows = await readCorrected(this.#ports.clickhouse, this.#range, [...this.#days])
+    for (const { tenant, hourMs, n } of rows) {
+      if (this.#range.tenant !== undefined && this.#range.tenant !== tenant) continue
+      this.#books.tally(tenant, hourMs).corrected += n
     }
   }
 

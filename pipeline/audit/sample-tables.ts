@@ -76,21 +76,25 @@ export async function readByKey(
 
 export const keyOf = (series: string, tsMs: number): string => `${series} ${tsMs}`
 
-/** Windows that a record appended in the hour corrected last, by tenant, in both folded tables. */
+/**
+ * Windows of both folded tables that a record of [fromMs, toMs) corrected last, by tenant and hour
+ * of that record; among the windows of some days of event time, as YYYYMMDD.
+ */
 export async function readCorrected(
   clickhouse: Pick<Clickhouse, 'select'>,
-  hourMs: number,
+  range: Readonly<{ fromMs: number; toMs: number }>,
   days: readonly string[],
-): Promise<readonly Readonly<{ tenant: string; n: number }>[]> {
+): Promise<readonly Readonly<{ tenant: string; hourMs: number; n: number }>[]> {
   if (days.length === 0) return []
-  const from = `fromUnixTimestamp64Milli(${hourMs}, 'UTC')`
-  const to = `fromUnixTimestamp64Milli(${hourMs + 3_600_000}, 'UTC')`
   const ofTable = (table: string): string =>
-    `SELECT tenant FROM ${table} FINAL
-     WHERE toYYYYMMDD(w) IN (${days.join(',')}) AND corrected_at >= ${from} AND corrected_at < ${to}`
+    `SELECT tenant, corrected_at FROM ${table} FINAL
+     WHERE toYYYYMMDD(w) IN (${days.join(',')})
+       AND corrected_at >= fromUnixTimestamp64Milli(${range.fromMs}, 'UTC')
+       AND corrected_at < fromUnixTimestamp64Milli(${range.toMs}, 'UTC')`
   return clickhouse.select(
-    `SELECT tenant, toFloat64(count()) AS n
-     FROM (${ofTable('rollup_10s')} UNION ALL ${ofTable('rollup_1m')}) GROUP BY tenant`,
+    `SELECT tenant, toFloat64(intDiv(toUnixTimestamp(corrected_at), 3600)) * 3600000 AS hourMs,
+       toFloat64(count()) AS n
+     FROM (${ofTable('rollup_10s')} UNION ALL ${ofTable('rollup_1m')}) GROUP BY tenant, hourMs`,
     {},
     { settings: AUDIT_SETTINGS },
   )
