@@ -24,9 +24,15 @@ export type ChildProgram = Readonly<{
   kill(): Promise<void>
 }>
 
-/** `weir <args>` of this very build. */
-export const startWeir = (args: readonly string[], env: Readonly<NodeJS.ProcessEnv>) =>
-  startProgram(['--enable-source-maps', join(import.meta.dirname, '../cli/weir.js'), ...args], env)
+/** `weir <args>` of this very build; `nodeFlags` are Node's own. */
+export const startWeir = (
+  args: readonly string[],
+  env: Readonly<NodeJS.ProcessEnv>,
+  nodeFlags: readonly string[] = [],
+) => {
+  const weir = join(import.meta.dirname, '../cli/weir.js')
+  return startProgram(['--enable-source-maps', ...nodeFlags, weir, ...args], env)
+}
 
 /** A program of Node's, which may tell us things over its channel. */
 export const startProgram = (args: readonly string[], env: Readonly<NodeJS.ProcessEnv>) =>

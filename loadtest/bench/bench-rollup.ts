@@ -39,6 +39,11 @@ const OPTIONS = {
     max: 100,
     doc: 'Rounds in which the peers count the same topic as well, the first ones.',
   },
+  profile: {
+    kind: 'text',
+    default: '',
+    doc: 'Folder for CPU profiles of our pipeline process, which then costs more; empty: none.',
+  },
   only: {
     kind: 'list',
     default: CONTENDERS,
@@ -111,6 +116,7 @@ async function oneRound(
     records: number
     devices: number
     title: string
+    profile: string
     results: Map<Contender, Result[]>
     inserts: InsertCost[]
   }>,
@@ -133,7 +139,7 @@ async function oneRound(
         for (const name of contenders) {
           progress.show(() => `${title}: ${name} counts ${records} records`)
           const { round, result } = await measured(servers, (meter) =>
-            runContender(name, { space, loaded, meter }),
+            runContender(name, { space, loaded, meter, profile: options.profile }),
           )
           const before = results.get(name) ?? []
           results.set(name, [...before, { round, messages: loaded.records, counted: result }])

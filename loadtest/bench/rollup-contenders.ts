@@ -27,7 +27,13 @@ export const CONTENDER_NOTES: Readonly<Record<Contender, string>> = {
     'Kafka Streams 4.1.1, at_least_once, updates cached for 10 s: as above, and a crash counts twice',
 }
 
-export type Counting = Readonly<{ space: BenchSpace; loaded: Preloaded; meter: CpuMeter }>
+export type Counting = Readonly<{
+  space: BenchSpace
+  loaded: Preloaded
+  meter: CpuMeter
+  /** Folder for a CPU profile of our pipeline; none where it is empty. */
+  profile: string
+}>
 /** `readyCpuS`: what its process had used when it said that it was ready, which is its start. */
 export type Counted = Readonly<{ tookS: number; readyCpuS: number }>
 
@@ -48,9 +54,10 @@ export function runContender(name: Contender, counting: Counting): Promise<Count
   }
 }
 
-async function runPipeline({ space, loaded, meter }: Counting): Promise<Counted> {
+async function runPipeline({ space, loaded, meter, profile }: Counting): Promise<Counted> {
   const startMs = systemClock.monotonicMs()
-  const pipeline = startWeir(['pipeline'], space.envOf())
+  const nodeFlags = profile === '' ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]
+  const pipeline = startWeir(['pipeline'], space.envOf(), nodeFlags)
   try {
     meter.add('weir', pipeline.pid)
     await pipeline.ready
@@ -107,7 +114,11 @@ const streams = (counting: Counting, guarantee: StreamsGuarantee): Promise<Count
   runStreams(counting, guarantee)
 
 /** What merging costs belongs to who caused it; what checking costs belongs to nobody. */
-async function closeBooks({ space, loaded, meter }: Counting): Promise<void> {
+async function closeBooks({
+  space,
+  loaded,
+  meter,
+}: Pick<Counting, 'space' | 'loaded' | 'meter'>): Promise<void> {
   await mergesEnded(space.clickhouse)
   meter.finishAll()
   await requireExactSums(space.clickhouse, loaded)
