@@ -22,7 +22,7 @@ const folders: string[] = []
 
 /** Loads the modules with these edits. The copy lies in a temporary folder until forgetCopies(). */
 export async function loadModules(edits: readonly Edit[] = []): Promise<Modules> {
-  const folder = edits.length === 0 ? BUILT : copyWith(edits)
+  const folder = edits.length === 0 ? BUILT : copyWith(ROOTS, edits)
   const [composition, failure] = ROOTS.map((path) => pathToFileURL(join(folder, path)).href)
   // The same modules but for the edits, so they have the same shape.
   const { composeRollup } = (await import(composition ?? '')) as typeof compositions
@@ -30,18 +30,23 @@ export async function loadModules(edits: readonly Edit[] = []): Promise<Modules>
   return { composeRollup, Failure }
 }
 
+/** The address of one built module, in a copy with these edits. */
+export function editedModule(root: string, edits: readonly Edit[]): string {
+  return pathToFileURL(join(copyWith([root], edits), root)).href
+}
+
 export function forgetCopies(): void {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
 }
 
-function copyWith(edits: readonly Edit[]): string {
+function copyWith(roots: readonly string[], edits: readonly Edit[]): string {
   const copy = mkdtempSync(join(tmpdir(), 'weir-simulated-'))
   folders.push(copy)
   writeFileSync(join(copy, 'package.json'), '{"type":"module"}')
   symlinkSync(join(packageRoot(import.meta.dirname), 'node_modules'), join(copy, 'node_modules'))
-  const files = closure(ROOTS)
+  const files = closure(roots)
   for (const { file } of edits) {
-    if (!files.has(file)) throw new Error(`${file} is not a part of the rollup`)
+    if (!files.has(file)) throw new Error(`${file} is not a part of ${roots.join(', ')}`)
   }
   for (const [file, text] of files) {
     const target = join(copy, file)

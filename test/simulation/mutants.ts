@@ -11,6 +11,8 @@ export type Mutant = Readonly<{
   edits: readonly Edit[]
   /** Troubles without which the rule is hardly ever missed. */
   missedIn?: readonly Trouble[]
+  /** Where to begin to look for the rarest. Any change to the worlds moves them. */
+  nearSeed?: number
 }>
 
 const FOLD = 'pipeline/window/partition-fold.js'
@@ -244,6 +246,9 @@ const MISSED_IN: Readonly<Record<string, readonly Trouble[]>> = {
   'collisions-passed': ['colliding series'],
 }
 
+/** A process that sleeps for longer than raw rows live, with late samples in its hands. */
+const NEAR_SEED: Readonly<Record<string, number>> = { 'raw-expired': 1_960, 'replay-flushes': 140 }
+
 export const MUTANTS: readonly Mutant[] = [
   ...POSITION,
   ...RECORDS,
@@ -251,7 +256,11 @@ export const MUTANTS: readonly Mutant[] = [
   ...VERSIONS,
   ...CASCADES,
   ...SERIES,
-].map((each) => ({ ...each, missedIn: MISSED_IN[each.name] ?? [] }))
+].map((each) => ({
+  ...each,
+  missedIn: MISSED_IN[each.name] ?? [],
+  nearSeed: NEAR_SEED[each.name] ?? 1,
+}))
 
 export function mutantNamed(name: string): Mutant {
   const found = MUTANTS.find((each) => each.name === name)
