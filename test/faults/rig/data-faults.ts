@@ -385,8 +385,9 @@ async function twoOperators(context: RoundContext): Promise<void> {
   })
   const given = await schemaId(system, `${subject}.then`, marked('then'))
   if (given !== foreseen) return fault(`the registry gave id ${given}, ${foreseen} was foreseen`)
-  const replay = ['replay', '--reason', 'schema_unknown', '--device', device]
-  await Promise.all([system.weir('dlq', replay), system.weir('dlq', replay)])
+  // What cannot be read names no device.
+  const replay = ['replay', '--reason', 'schema_unknown', '--json']
+  const said = await Promise.all([system.weir('dlq', replay), system.weir('dlq', replay)])
   await counted(system, 60_000)
   const [[raw = 0] = []] = await queryRows(system.clickhousePlace, {
     sql: `SELECT count() FROM samples FINAL WHERE (tenant, series) IN
@@ -400,6 +401,7 @@ async function twoOperators(context: RoundContext): Promise<void> {
   })
   note(`${places.length} records replayed twice are ${raw} samples, counted ${rolled}`)
   if (Number(raw) !== places.length || Number(rolled) !== places.length) {
+    note(said.join(' '))
     fault(`${places.length} records replayed by two are ${raw} samples, counted ${rolled}`)
   }
 }
