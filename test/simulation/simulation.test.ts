@@ -1,4 +1,4 @@
-/** The wired pipeline in two thousand worlds of trouble; `npm run simulate` tries as many as asked for. */
+/** The wired pipeline in a thousand worlds of trouble; `npm run simulate` tries as many as asked for. */
 import assert from 'node:assert/strict'
 import { randomInt } from 'node:crypto'
 import { after, test } from 'node:test'
@@ -7,7 +7,7 @@ import { forgetCopies } from './modules.ts'
 import { Random } from './random.ts'
 import { runSchedule } from './simulation.ts'
 
-const SCHEDULES = 2_000
+const SCHEDULES = 1_000
 
 after(() => forgetCopies())
 
