@@ -218,7 +218,7 @@ async function createTopic(
 }
 
 /** Undefined while the broker that was asked has not heard of it, which kafkajs takes for an error. */
-async function leaderOf(
+export async function leaderOf(
   admin: KafkajsAdmin,
   topic: string,
   partition: number,

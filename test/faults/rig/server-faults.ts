@@ -1,7 +1,7 @@
 /** Faults of servers: Kafka, ClickHouse, Postgres, the registry. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { queryRows } from '../../../loadtest/clickhouse-query.ts'
-import { moveLeader, withKafkajsAdmin } from './acknowledged-loss.ts'
+import { leaderOf, moveLeader, withKafkajsAdmin } from './acknowledged-loss.ts'
 import { API, type Passage } from './kafka-proxy.ts'
 import type { Fault, RoundContext } from './round.ts'
 import type { StatementAnswer } from './clickhouse-proxy.ts'
@@ -42,8 +42,11 @@ async function belowMinIsr(context: RoundContext): Promise<void> {
 async function leaderMoves({ system, random, acknowledgedMore }: RoundContext): Promise<void> {
   const topic = `${system.namespace}telemetry.v1`
   for (let n = 0; n < 5; n++) {
-    const [to = 1, beside = 2] = shuffled([1, 2, 3], random.next)
-    await moveLeader(system.kafka, topic, { partition: random.integer(4), to, beside })
+    const partition = random.integer(4)
+    const leader = await withKafkajsAdmin(system.kafka, (a) => leaderOf(a, topic, partition))
+    const others = [1, 2, 3].filter((broker) => broker !== leader)
+    const [to = 1, beside = 2] = shuffled(others, random.next)
+    await moveLeader(system.kafka, topic, { partition, to, beside })
     await acknowledgedMore(20)
     await sleep(1_000)
   }
