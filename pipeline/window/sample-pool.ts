@@ -1,7 +1,8 @@
 /**
  * The samples of open windows: time and value of each in two columns, ten bytes a sample, each
- * window's own block contiguous and sorted by time. Blocks have power-of-two sizes and are used
- * again. A window holds at most one sample a millisecond, so the largest fits one segment.
+ * window's own block contiguous and sorted by time. Blocks are powers of two, split and joined as
+ * buddies (Knowlton, CACM 1965), so that what a window has outgrown serves larger ones again. A
+ * window holds at most one sample a millisecond, so the largest fits one segment.
  */
 const SEGMENT_BITS = 16
 const SEGMENT_SAMPLES = 1 << SEGMENT_BITS
@@ -13,6 +14,8 @@ export type SampleSegment = Readonly<{
   values: Float64Array
   /** The same values as 32-bit words. */
   words: Int32Array
+  /** Of each smallest block: the size bits of the free block that begins there, else 0. */
+  freeBits: Uint8Array
 }>
 
 /** The size class, a power of two, whose blocks hold so many samples. */
@@ -21,24 +24,32 @@ export const sizeBitsFor = (samples: number): number =>
 
 export class SamplePool {
   readonly #segments: SampleSegment[] = []
+  /** By size; may name blocks that are not free any more, which `freeBits` tells. */
   readonly #free: number[][] = Array.from({ length: SEGMENT_BITS + 1 }, () => [])
-  /** Where the newest segment is still untouched. */
-  #next = 0
-  #end = 0
 
   /** Address of a block of 2^sizeBits samples. */
   take(sizeBits: number): number {
-    const free = this.#free[sizeBits]?.pop()
-    if (free !== undefined) return free
-    const size = 1 << sizeBits
-    while (this.#end - this.#next < size) this.#addSegment()
-    const at = this.#next
-    this.#next += size
-    return at
+    for (let bits = sizeBits; bits <= SEGMENT_BITS; bits += 1) {
+      const block = this.#popFree(bits)
+      if (block === undefined) continue
+      this.#giveUpperHalves(block, bits, sizeBits)
+      return block
+    }
+    this.#addSegment()
+    return this.take(sizeBits)
   }
 
+  /** Joins the block with its free neighbours. */
   give(block: number, sizeBits: number): void {
-    this.#free[sizeBits]?.push(block)
+    let [joined, bits] = [block, sizeBits]
+    for (; bits < SEGMENT_BITS; bits += 1) {
+      const buddy = joined ^ (1 << bits)
+      if (this.#freeBitsOf(buddy) !== bits) break
+      this.#markFree(buddy, 0)
+      joined &= ~(1 << bits)
+    }
+    this.#markFree(joined, bits)
+    this.#free[bits]?.push(joined)
   }
 
   segmentOf(block: number): SampleSegment {
@@ -64,22 +75,42 @@ export class SamplePool {
     return this.#segments.length * SEGMENT_SAMPLES * 10
   }
 
-  /** What is left of the newest segment becomes free blocks, and another one begins. */
-  #addSegment(): void {
-    while (this.#next < this.#end) {
-      const fits = 31 - Math.clz32(this.#end - this.#next)
-      if (fits < SMALLEST_BITS) break
-      this.give(this.#next, fits)
-      this.#next += 1 << fits
+  #popFree(bits: number): number | undefined {
+    const free = this.#free[bits]
+    for (let block = free?.pop(); block !== undefined; block = free?.pop()) {
+      if (this.#freeBitsOf(block) !== bits) continue
+      this.#markFree(block, 0)
+      return block
     }
+    return undefined
+  }
+
+  #giveUpperHalves(block: number, fromBits: number, toBits: number): void {
+    for (let bits = fromBits - 1; bits >= toBits; bits -= 1) {
+      const upper = block + (1 << bits)
+      this.#markFree(upper, bits)
+      this.#free[bits]?.push(upper)
+    }
+  }
+
+  #freeBitsOf(block: number): number {
+    return this.segmentOf(block).freeBits[baseOf(block) >>> SMALLEST_BITS] ?? 0
+  }
+
+  #markFree(block: number, bits: number): void {
+    this.segmentOf(block).freeBits[baseOf(block) >>> SMALLEST_BITS] = bits
+  }
+
+  #addSegment(): void {
     const values = new Float64Array(SEGMENT_SAMPLES)
-    this.#next = this.#segments.length * SEGMENT_SAMPLES
-    this.#end = this.#next + SEGMENT_SAMPLES
+    const block = this.#segments.length * SEGMENT_SAMPLES
     this.#segments.push({
       dts: new Uint16Array(SEGMENT_SAMPLES),
       values,
       words: new Int32Array(values.buffer),
+      freeBits: new Uint8Array(SEGMENT_SAMPLES >>> SMALLEST_BITS),
     })
+    this.give(block, SEGMENT_BITS)
   }
 }
 
