@@ -210,6 +210,9 @@ const firstOf = (device: string): string =>
   `tenant = 'acme' AND series = ${id(device)} ORDER BY ts LIMIT 1`
 const rollupOf = (device: string): string => `tenant = 'acme' AND series = ${id(device)}`
 
+/** A minute without samples beside the one that has them, in the same hour: that is what is audited. */
+const EMPTY_MINUTE = RECENT_MS % 3_600_000 === 0 ? 1 : -1
+
 type Harm = Readonly<{
   name: string
   /** Each on a device of its own, so that findings can be told apart. */
@@ -253,7 +256,11 @@ const HARMS: readonly Harm[] = [
     name: 'a rollup row is gone, and one is there without samples',
     device: 'd4',
     apply: async () => {
-      await copy('rollup_1m', 'w - INTERVAL 5 MINUTE AS w', `${rollupOf('d4')} LIMIT 1`)
+      await copy(
+        'rollup_1m',
+        `w + INTERVAL ${EMPTY_MINUTE} MINUTE AS w`,
+        `${rollupOf('d4')} LIMIT 1`,
+      )
       await command(`ALTER TABLE rollup_10s DELETE WHERE ${rollupOf('d4')}
         AND w = toDateTime(${RECENT_MS / 1000}, 'UTC')`)
     },
