@@ -42,6 +42,7 @@ export class TelemetryReader {
   #fault: string | undefined
   #at = 0
   #end = 0
+  readonly #wide = new Float64Array(1)
   #tenantAt = 0
   #deviceAt = 0
   #view: DataView = new DataView(new ArrayBuffer(0))
@@ -81,7 +82,7 @@ export class TelemetryReader {
     this.#entries(BOOLEAN)
     this.#entries(TEXT)
     this.seq = this.#optionalLong()
-    this.shiftMs = this.#long()
+    this.shiftMs = this.#small()
     return this.#verdict()
   }
 
@@ -130,18 +131,22 @@ export class TelemetryReader {
     this.#at += nameBytes
     this.metricTo[entry] = this.#at
     const first = this.sampleCount
-    this.#times(this.#long())
+    this.#times()
     const read = this.#valuesFrom(first, kind)
     if (read !== this.sampleCount) this.#fail('a series has more times than values, or fewer')
     this.sampleEnd[entry] = this.sampleCount
     this.entryCount = entry + 1
   }
 
-  #times(t0: number): void {
+  #times(): void {
+    const wide = this.#wide
+    this.#readLong()
+    const t0 = wide[0] ?? 0
     for (let left = this.#blockCount(1); left !== 0; left = this.#blockCount(1)) {
       while (this.sampleCount + left > this.tsMs.length) this.#growSamples()
       for (; left > 0; left -= 1) {
-        this.tsMs[this.sampleCount] = t0 + this.#long()
+        this.#readLong()
+        this.tsMs[this.sampleCount] = t0 + (wide[0] ?? 0)
         this.sampleCount += 1
       }
     }
@@ -172,7 +177,7 @@ export class TelemetryReader {
 
   /** Items of the next block of an array, each of at least so many bytes; 0 at its end. */
   #blockCount(itemBytes: number): number {
-    let count = this.#long()
+    let count = this.#small()
     if (count === 0) return 0
     if (count < 0) {
       count = -count
@@ -190,7 +195,7 @@ export class TelemetryReader {
   }
 
   #length(): number {
-    const bytes = this.#long()
+    const bytes = this.#small()
     if (bytes >= 0 && bytes <= this.#end - this.#at) return bytes
     this.#fail('the body ends too early')
     return 0
@@ -207,7 +212,7 @@ export class TelemetryReader {
 
   /** Union of null and long; a negative number counts as none. */
   #optionalLong(): number {
-    const branch = this.#long()
+    const branch = this.#small()
     if (branch === 0) return -1
     if (branch !== 1) this.#fail('a union has no such branch')
     return Math.max(-1, this.#long())
@@ -227,19 +232,29 @@ export class TelemetryReader {
     return value
   }
 
-  /** Zigzag varint of at most eight bytes, which is more than a safe integer needs. */
   #long(): number {
+    this.#readLong()
+    return this.#wide[0] ?? 0
+  }
+
+  /**
+   * Zigzag varint of at most eight bytes, which is more than a safe integer needs, into `#wide`: a
+   * number too large for 31 bits would be an object for every call that returns it.
+   */
+  #readLong(): void {
     const { bytes } = this
     const end = this.#end
     let at = this.#at
+    this.#wide[0] = 0
     if (at >= end) {
       this.#fail('the body ends too early')
-      return 0
+      return
     }
     let byte = bytes[at++] ?? 0
     if (byte < 0x80) {
       this.#at = at
-      return (byte >>> 1) ^ -(byte & 1)
+      this.#wide[0] = (byte >>> 1) ^ -(byte & 1)
+      return
     }
     let low = byte & 0x7f
     let shift = 7
@@ -254,12 +269,20 @@ export class TelemetryReader {
     }
     if (byte >= 0x80) {
       this.#fail(at >= end ? 'the body ends too early' : 'a number is too large')
-      return 0
+      return
     }
     this.#at = at
     const size = high * 0x800_0000 + (low >>> 1)
     if (size >= LONG_END) this.#fail('a number is too large')
-    return (low & 1) === 0 ? size : -size - 1
+    else this.#wide[0] = (low & 1) === 0 ? size : -size - 1
+  }
+
+  /** A number that is almost always a byte: a count, a length, a branch. */
+  #small(): number {
+    const byte = this.#at < this.#end ? (this.bytes[this.#at] ?? 0) : 0x80
+    if (byte >= 0x80) return this.#long()
+    this.#at += 1
+    return (byte >>> 1) ^ -(byte & 1)
   }
 
   #growEntries(): void {

@@ -3,7 +3,7 @@ import { NativeBlock } from '../../platform/clickhouse/native-writer.ts'
 import type { NumberedMessage, RawRows } from '../window/raw-rows.ts'
 import type { RollupRows } from '../window/rollup-row.ts'
 import type { Series, SeriesRef } from '../window/series.ts'
-import { invHalvesOf } from '../window/window-version.ts'
+import { invWords } from '../window/window-version.ts'
 
 export function seriesBlock(series: readonly Series[]): NativeBlock {
   return seriesColumns(new NativeBlock(series.length), series)
@@ -120,20 +120,4 @@ function textColumn(block: NativeBlock, name: string, texts: ReadonlyMap<number,
     name,
     Array.from({ length: block.rows }, (_, row) => texts.get(row)),
   )
-}
-
-function invWords(offsets: ArrayLike<number>, rows: number): Uint32Array {
-  const words = new Uint32Array(rows * 2)
-  let offset = -1
-  let inv = { high: 0, low: 0 }
-  for (let row = 0; row < rows; row += 1) {
-    // The samples of one record follow each other.
-    if (offsets[row] !== offset) {
-      offset = offsets[row] ?? 0
-      inv = invHalvesOf(offset)
-    }
-    words[2 * row] = inv.low
-    words[2 * row + 1] = inv.high
-  }
-  return words
 }

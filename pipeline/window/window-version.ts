@@ -24,10 +24,21 @@ export function versionOf(offset: number, foldEpoch: number): number {
 /** Version of a raw row: larger for earlier offsets. */
 export const invOf = (offset: number): bigint => (1n << 63n) - BigInt(offset)
 
-/** The same as two unsigned 32-bit halves, for the row encoder: no bigint for each sample. */
-export function invHalvesOf(offset: number): Readonly<{ high: number; low: number }> {
-  const low = offset % 0x1_0000_0000
-  const high = Math.floor(offset / 0x1_0000_0000)
-  if (low === 0) return { high: 0x8000_0000 - high, low: 0 }
-  return { high: 0x8000_0000 - high - 1, low: 0x1_0000_0000 - low }
+/**
+ * The same of many offsets, as words of 32 bits, the lower one first: no bigint for each sample,
+ * and no object.
+ */
+export function invWords(offsets: ArrayLike<number>, rows: number): Uint32Array {
+  const words = new Uint32Array(rows * 2)
+  for (let row = 0; row < rows; row += 1) {
+    const offset = offsets[row] ?? 0
+    const high = Math.floor(offset / TWO_TO_32)
+    const low = offset - high * TWO_TO_32
+    words[2 * row] = -low
+    words[2 * row + 1] = low === 0 ? TWO_TO_31 - high : TWO_TO_31 - high - 1
+  }
+  return words
 }
+
+const TWO_TO_32 = 0x1_0000_0000
+const TWO_TO_31 = 0x8000_0000
