@@ -147,10 +147,15 @@ export function timeRefusal(
   record: Readonly<{ clampMs: number; appendMs: number }>,
   acceptedAgeMs: number,
 ): 'clock_skew' | 'too_late' | undefined {
-  if (tsMs > record.clampMs + CLOCK_SKEW_MS_MAX) return 'clock_skew'
-  if (record.appendMs - tsMs > acceptedAgeMs || tsMs < 0) return 'too_late'
+  if (tsMs > newestAcceptedMs(record.clampMs)) return 'clock_skew'
+  if (tsMs < oldestAcceptedMs(record.appendMs, acceptedAgeMs)) return 'too_late'
   return undefined
 }
+
+/** The bounds of the times that count, both included, for callers that ask once per record. */
+export const newestAcceptedMs = (clampMs: number): number => clampMs + CLOCK_SKEW_MS_MAX
+export const oldestAcceptedMs = (appendMs: number, acceptedAgeMs: number): number =>
+  Math.max(0, appendMs - acceptedAgeMs)
 
 /**
  * Metrics of one device. The edge refuses a message that would bring it more; without a limit one

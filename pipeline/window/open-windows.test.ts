@@ -29,7 +29,10 @@ test('windows keep their own samples, sorted, the first of each time, while othe
         } else if ('fold' in each) windows.fold(at(each.fold).slot)
         else {
           const { slot, samples } = at(each.window)
-          assert.equal(windows.insert(slot, each.dt, each.value), !samples.has(each.dt))
+          assert.equal(
+            windows.insert(slot, each.dt, Float64Array.of(each.value), 0),
+            !samples.has(each.dt),
+          )
           if (!samples.has(each.dt)) samples.set(each.dt, each.value)
         }
       }
@@ -56,8 +59,9 @@ test('windows keep their own samples, sorted, the first of each time, while othe
 test('a sample every millisecond of a minute fits, backwards too', () => {
   const windows = new OpenWindows()
   const slot = windows.open(series, 1, 0, 0, 1)
-  for (let dt = 59_999; dt >= 0; dt -= 1) assert.ok(windows.insert(slot, dt, dt))
-  assert.equal(windows.insert(slot, 30_000, 0), false)
+  for (let dt = 59_999; dt >= 0; dt -= 1)
+    assert.ok(windows.insert(slot, dt, Float64Array.of(dt), 0))
+  assert.equal(windows.insert(slot, 30_000, Float64Array.of(0), 0), false)
   windows.fold(slot)
   assert.equal(windows.blockOf(slot).numbers[indexOf(slot) * 8], (59_999 * 60_000) / 2)
 })

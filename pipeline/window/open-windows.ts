@@ -36,6 +36,8 @@ export class WindowBlock {
   readonly numbers = new Float64Array(BLOCK_WINDOWS * NUMBERS_PER_WINDOW)
 }
 
+const ZERO = new Float64Array(1)
+
 export type Texts = { first: string; last: string }
 
 export class OpenWindows {
@@ -87,8 +89,9 @@ export class OpenWindows {
     this.#free.push(slot)
   }
 
-  /** False when a sample of this time is there already; that one stays. */
-  insert(slot: number, dt: number, value: number): boolean {
+  /** Adds the k-th of some values. False when a sample of this time is there; that one stays. */
+  // oxlint-disable-next-line max-params -- once per sample and resolution
+  insert(slot: number, dt: number, from: Float64Array, k: number): boolean {
     const [block, i] = [this.blockOf(slot), indexOf(slot)]
     const count = block.count[i] ?? 0
     const at = count === 0 ? 0 : this.#placeOf(block, i, dt)
@@ -103,14 +106,14 @@ export class OpenWindows {
       if (at < (block.folded[i] ?? 0)) block.folded[i] = 0
     }
     dts[base + at] = dt
-    values[base + at] = value
+    values[base + at] = from[k] ?? NaN
     block.count[i] = count + 1
     return true
   }
 
   /** The same for a text, of which only the first and the last are kept. */
   insertText(slot: number, dt: number, text: string): boolean {
-    if (!this.insert(slot, dt, 0)) return false
+    if (!this.insert(slot, dt, ZERO, 0)) return false
     const [block, i] = [this.blockOf(slot), indexOf(slot)]
     const [samples, count] = [block.samples[i] ?? 0, block.count[i] ?? 0]
     const { dts } = this.pool.segmentOf(samples)

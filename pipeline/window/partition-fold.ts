@@ -5,7 +5,7 @@
  * `snapshot` hands over rows, late marks and checkpoint of one moment.
  */
 import type { DeadLetterReason } from '../../schemas/dead-letter.ts'
-import { TEXT, type TelemetryReader } from '../../schemas/telemetry-reader.ts'
+import type { TelemetryReader } from '../../schemas/telemetry-reader.ts'
 import { distrustedToMs, type FoldCheckpoint } from './checkpoint.ts'
 import { type FoldSnapshot, LateMarks } from './fold-snapshot.ts'
 import { type NumberedMessage, RawRows } from './raw-rows.ts'
@@ -123,7 +123,8 @@ export class PartitionFold {
     if (record.entryCount > 0) this.#directory.resolve(record, series)
     const replay = offset < this.#position
     const context = this.#context
-    context.begin(record, series, { offset, appendMs, replay })
+    const { acceptedAgeMs } = this.#options
+    context.begin(record, series, { offset, appendMs, replay, acceptedAgeMs })
     this.#takeSamples(record, context)
     if (record.seq >= 0 && !replay) this.#noteMessage(record, context)
     this.#pass(context)
@@ -222,47 +223,31 @@ export class PartitionFold {
   }
 
   #takeSamples(record: TelemetryReader, context: RecordContext): void {
-    const { entryCount, sampleEnd, kinds, tsMs, values, texts } = record
+    const { entryCount, sampleEnd, tsMs, values } = record
     let k = 0
     for (let entry = 0; entry < entryCount; entry += 1) {
       const series = this.#series[entry]
-      const isText = kinds[entry] === TEXT
       for (const end = sampleEnd[entry] ?? 0; k < end; k += 1) {
-        const refusal = refusalOf(
-          context,
-          tsMs[k] ?? NaN,
-          values[k] ?? NaN,
-          this.#options.acceptedAgeMs,
-        )
-        if (refusal !== undefined) this.#refuse(context, k, refusal)
-        else if (series !== undefined) {
-          this.#take(
-            context,
-            series,
-            tsMs[k] ?? NaN,
-            values[k] ?? NaN,
-            isText ? texts[k] : undefined,
-          )
-        }
+        const [ts, value] = [tsMs[k] ?? NaN, values[k] ?? NaN]
+        // What is usual is seen here; whatever is not goes the long way.
+        if (ts >= context.oldestMs && ts <= context.newestMs && value - value === 0) {
+          if (series !== undefined) this.#take(context, series, record, k)
+        } else this.#refuse(context, k, refusalOf(context, ts, value))
       }
     }
   }
 
+  /** Takes sample k. Its numbers stay in their arrays: handed over they would become objects. */
   // oxlint-disable-next-line max-params -- once per sample: an options object would be garbage
-  #take(
-    context: RecordContext,
-    series: Series,
-    tsMs: number,
-    value: number,
-    text: string | undefined,
-  ): void {
+  #take(context: RecordContext, series: Series, record: TelemetryReader, k: number): void {
+    const tsMs = record.tsMs[k] ?? NaN
     if (context.seen !== undefined && repeats(context.seen, series, tsMs)) {
       if (!context.replay) this.counts.duplicateSamples += 1
       return
     }
     if (tsMs > context.newestTsMs) context.newestTsMs = tsMs
-    if (!context.replay) this.#queueRaw(context, series, tsMs, value, text)
-    this.#place(context, series, tsMs, value, text)
+    if (!context.replay) this.#queueRaw(context, series, record, k)
+    this.#place(context, series, record, k)
   }
 
   #refuse(context: RecordContext, index: number, reason: DeadLetterReason): void {
@@ -280,47 +265,31 @@ export class PartitionFold {
   }
 
   // oxlint-disable-next-line max-params -- once per sample
-  #queueRaw(
-    context: RecordContext,
-    series: Series,
-    tsMs: number,
-    value: number,
-    text: string | undefined,
-  ): void {
+  #queueRaw(context: RecordContext, series: Series, record: TelemetryReader, k: number): void {
     if (!series.announced) {
       series.announced = true
       this.#newSeries.push(series)
     }
     const raw = this.#raw
-    if (text !== undefined) raw.texts.set(raw.count, text)
+    if (series.kind === 'text') raw.texts.set(raw.count, record.texts[k] ?? '')
     if (context.shiftMs !== 0) raw.shiftsMs.set(raw.count, context.shiftMs)
-    raw.add(series, tsMs, value, context.offset, context.flags)
+    raw.add(series, record.tsMs[k] ?? NaN, record.values[k] ?? NaN, context.offset, context.flags)
     this.counts.samples += 1
   }
 
   // oxlint-disable-next-line max-params -- once per sample
-  #place(
-    context: RecordContext,
-    series: Series,
-    tsMs: number,
-    value: number,
-    text: string | undefined,
-  ): void {
+  #place(context: RecordContext, series: Series, record: TelemetryReader, k: number): void {
+    const tsMs = record.tsMs[k] ?? NaN
     let late = false
     let repeated = false
     for (let r = 0; r < RESOLUTIONS_MS.length; r += 1) {
-      const sizeMs = RESOLUTIONS_MS[r] ?? NaN
-      const startMs = windowStartMs(tsMs, sizeMs)
-      const endMs = startMs + sizeMs
-      if (endMs <= this.#closedToMs) {
-        // Final, and corrected, before the commit that we started from.
-        if (context.replay && endMs <= this.#restoredClosedToMs) continue
-        this.#late.add(series, r, startMs)
-        late = true
+      // A window that holds a time after C ends after C.
+      if (tsMs < this.#closedToMs && this.#isClosed(r, tsMs)) {
+        late = this.#markLate(context, series, r, tsMs) || late
         continue
       }
-      const slot = this.#shelf.windowAt(series, r, startMs, context.offset)
-      if (!this.#shelf.insert(slot, tsMs, value, text)) repeated = true
+      const slot = this.#shelf.put(series, r, record, k, context.offset)
+      if (slot < 0) repeated = true
       else if (!context.replay) this.#shelf.changed(slot)
     }
     if (context.replay) return
@@ -328,6 +297,17 @@ export class PartitionFold {
     if (!late) return
     this.counts.lateSamples += 1
     this.#oldestLateAppendMs = Math.min(this.#oldestLateAppendMs, context.appendMs)
+  }
+
+  #isClosed(resolution: number, tsMs: number): boolean {
+    return endOf(resolution, tsMs) <= this.#closedToMs
+  }
+
+  #markLate(context: RecordContext, series: Series, resolution: number, tsMs: number): boolean {
+    // Final, and corrected, before the commit that we started from.
+    if (context.replay && endOf(resolution, tsMs) <= this.#restoredClosedToMs) return false
+    this.#late.add(series, resolution, windowStartMs(tsMs, RESOLUTIONS_MS[resolution] ?? NaN))
+    return true
   }
 
   /** After the whole record: position, watermark, and the windows that this closes. */
@@ -344,4 +324,9 @@ export class PartitionFold {
     this.#shelf.close(this.#closedToMs, this.#versionOf(context.offset))
     this.#directory.trim(this.#isIdle)
   }
+}
+
+const endOf = (resolution: number, tsMs: number): number => {
+  const sizeMs = RESOLUTIONS_MS[resolution] ?? NaN
+  return windowStartMs(tsMs, sizeMs) + sizeMs
 }

@@ -1,6 +1,6 @@
 /** What the samples of one record are judged by, all of it known before the first of them. */
 import type { DeadLetterReason } from '../../schemas/dead-letter.ts'
-import { clampMs, timeRefusal } from '../../schemas/telemetry.ts'
+import { clampMs, newestAcceptedMs, oldestAcceptedMs } from '../../schemas/telemetry.ts'
 import type { TelemetryReader } from '../../schemas/telemetry-reader.ts'
 import { FLAG_RESTAMPED, FLAG_UNSTAMPED } from './raw-rows.ts'
 import type { Series } from './series.ts'
@@ -17,6 +17,9 @@ export class RecordContext {
   flags = 0
   shiftMs = 0
   newestTsMs = 0
+  /** Between these a sample's time is accepted. */
+  oldestMs = 0
+  newestMs = 0
   /** Times by series, for records in which a (series, time) may repeat. */
   seen: Map<Series, Set<number>> | undefined
   refused: RefusedSamples | undefined
@@ -25,30 +28,28 @@ export class RecordContext {
   begin(
     record: TelemetryReader,
     series: readonly Series[],
-    { offset, appendMs, replay }: Readonly<{ offset: number; appendMs: number; replay: boolean }>,
+    at: Readonly<{ offset: number; appendMs: number; replay: boolean; acceptedAgeMs: number }>,
   ): void {
+    const { offset, appendMs, replay } = at
     this.offset = offset
     this.appendMs = appendMs
     this.replay = replay
     this.clampMs = clampMs(record.recvTs, appendMs)
     this.flags = (record.stamped ? 0 : FLAG_UNSTAMPED) | (record.shiftMs === 0 ? 0 : FLAG_RESTAMPED)
     this.shiftMs = record.shiftMs
+    this.oldestMs = oldestAcceptedMs(appendMs, at.acceptedAgeMs)
+    this.newestMs = newestAcceptedMs(this.clampMs)
     this.newestTsMs = record.isTick ? this.clampMs : 0
     this.seen = mayRepeat(record, series) ? new Map() : undefined
     this.refused = undefined
   }
 }
 
-/** Why a sample of the record must not be stored, if so. */
-export function refusalOf(
-  context: RecordContext,
-  tsMs: number,
-  value: number,
-  acceptedAgeMs: number,
-): DeadLetterReason | undefined {
+/** Why a sample that is not finite, or not between the context's bounds, is not stored. */
+export function refusalOf(context: RecordContext, tsMs: number, value: number): DeadLetterReason {
   if (!Number.isFinite(value)) return 'value_not_finite'
   if (!Number.isSafeInteger(tsMs)) return 'time_invalid'
-  return timeRefusal(tsMs, context, acceptedAgeMs)
+  return tsMs > context.newestMs ? 'clock_skew' : 'too_late'
 }
 
 /**

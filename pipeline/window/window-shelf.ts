@@ -3,13 +3,14 @@
  * windows of one start close together, and each start's first window has its lowest offset,
  * because windows are opened in offset order.
  */
+import type { TelemetryReader } from '../../schemas/telemetry-reader.ts'
 import { NUMBERS_PER_WINDOW } from './fold-numbers.ts'
 import { indexOf, NONE, OpenWindows, UNFLUSHED, UNPUBLISHED } from './open-windows.ts'
 import { RollupRows, type RowRange } from './rollup-row.ts'
 import { baseOf } from './sample-pool.ts'
 import type { Series } from './series.ts'
 import { SketchBuilder } from './sketch-builder.ts'
-import { RESOLUTIONS_MS } from './tumbling-windows.ts'
+import { RESOLUTIONS_MS, windowStartMs } from './tumbling-windows.ts'
 
 /** Closed windows kept for live readers while nothing can be published. The tables have them all. */
 const UNPUBLISHED_ROWS_MAX = 50_000
@@ -69,24 +70,32 @@ export class WindowShelf {
     return this.#newest.every((newest) => (newest[series.number] ?? NONE) === NONE)
   }
 
-  /** The open window of this series and start; opens it if need be. */
+  /**
+   * Puts sample k of a record into its window, which opens if need be. Answers the window, or NONE
+   * when it has a sample of this time already; that one stays.
+   */
   // oxlint-disable-next-line max-params -- once per sample and resolution
-  windowAt(series: Series, resolution: number, startMs: number, offset: number): number {
-    const slot = this.#newest[resolution]?.[series.number] ?? NONE
-    if (slot !== NONE) {
-      const block = this.#windows.blockOf(slot)
-      if (block.startMs[indexOf(slot)] === startMs) return slot
+  put(
+    series: Series,
+    resolution: number,
+    record: TelemetryReader,
+    k: number,
+    offset: number,
+  ): number {
+    const tsMs = record.tsMs[k] ?? NaN
+    const startMs = windowStartMs(tsMs, RESOLUTIONS_MS[resolution] ?? NaN)
+    let slot = this.#newest[resolution]?.[series.number] ?? NONE
+    if (slot === NONE || this.#windows.blockOf(slot).startMs[indexOf(slot)] !== startMs) {
+      slot =
+        this.#olderAt(series, resolution, startMs) ??
+        this.#open(series, resolution, startMs, offset)
     }
-    return (
-      this.#olderAt(series, resolution, startMs) ?? this.#open(series, resolution, startMs, offset)
-    )
-  }
-
-  /** False when a sample of this time is there already; that one stays. */
-  insert(slot: number, tsMs: number, value: number, text: string | undefined): boolean {
-    const dt = tsMs - (this.#windows.blockOf(slot).startMs[indexOf(slot)] ?? 0)
-    if (text !== undefined) return this.#windows.insertText(slot, dt, text)
-    return this.#windows.insert(slot, dt, value)
+    const dt = tsMs - startMs
+    const isNew =
+      series.kind === 'text'
+        ? this.#windows.insertText(slot, dt, record.texts[k] ?? '')
+        : this.#windows.insert(slot, dt, record.values, k)
+    return isNew ? slot : NONE
   }
 
   /** Notes that a window's content is ahead of the tables and of live readers. */
