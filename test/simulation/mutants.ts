@@ -122,8 +122,8 @@ const RECORDS: readonly Mutant[] = [
     ['this.clampMs = clampMs(record.recvTs, appendMs);', 'this.clampMs = record.recvTs;'],
   ),
   mutant('too-late-taken', 'what may outlive its raw rows is refused', 'schemas/telemetry.js', [
-    'record.appendMs - tsMs > acceptedAgeMs || ',
-    '',
+    'Math.max(0, appendMs - acceptedAgeMs)',
+    '0',
   ]),
   mutant('letters-unawaited', 'an offset is passed when its dead letter is in the log', FLUSH, [
     'await flush.deadLetters;',
