@@ -7,6 +7,7 @@ import { type RetentionDays, setRetention } from '../migrations/clickhouse-reten
 import { migrateClickhouse } from '../migrations/migrate-clickhouse.ts'
 import { migratePostgres, withMigrationLock } from '../migrations/migrate-postgres.ts'
 import type { MigrationReport } from '../migrations/migration-files.ts'
+import { bringTopicUpToDate, type SettingChange } from '../migrations/topic-settings.ts'
 import { ApiKeyStore } from '../devices/api-key-store.ts'
 import { systemClock } from '../platform/clock.ts'
 import { helpText } from '../platform/config/help-text.ts'
@@ -32,7 +33,7 @@ import { Postgres } from '../platform/postgres/postgres.ts'
 import { subjectSchemas } from '../schemas/registered-schemas.ts'
 import { DAY_MS, retentionContradictions } from '../schemas/telemetry.ts'
 import { topicSpecs } from '../schemas/topic-specs.ts'
-import { TELEMETRY } from '../schemas/topics.ts'
+import { TELEMETRY, TOPICS } from '../schemas/topics.ts'
 
 export const MIGRATE_OPTIONS = {
   ...KAFKA_OPTIONS,
@@ -143,12 +144,15 @@ async function migrate(options: MigrateValues): Promise<void> {
     // All of it, so that nothing is cut off half-way; then the first failure.
     await Promise.allSettled(work)
     const [tables, topics, ids] = await Promise.all(work)
+    const topicSettings = await reported('topic settings', () =>
+      withMigrationLock(postgres, () => ensureTopicSettings(options, logger)),
+    )
     const retention = await reported('retention', () =>
       withMigrationLock(postgres, () => ensureRetention(options, logger)),
     )
     if (options.json) {
       const tookMs = Math.round(systemClock.monotonicMs() - startedMs)
-      const done = { ...tables, topics, schemaIds: ids, retention, tookMs }
+      const done = { ...tables, topics, schemaIds: ids, topicSettings, retention, tookMs }
       process.stdout.write(`${JSON.stringify(done)}\n`)
     }
   } finally {
@@ -180,6 +184,25 @@ async function ensureTopics(options: MigrateValues, admin: Admin) {
   await admin.ensureTopics(specs)
   const names = specs.map(({ name }) => name)
   return { did: `Kafka has ${names.join(', ')}`, result: names }
+}
+
+/** Topics that an older release created; what an option decides is left to ensureRetention(). */
+async function ensureTopicSettings(options: MigrateValues, logger: Logger) {
+  const kafka = { brokers: options.kafkaBrokers, clientId: 'weir-migrate', logger }
+  const changes: SettingChange[] = []
+  for (const { name, config } of TOPICS) {
+    const isTelemetry = name === TELEMETRY.name
+    const byOption = (setting: string) =>
+      isTelemetry && (setting === 'retention.ms' || setting === 'segment.ms')
+    const ours = Object.entries(config).filter(([setting]) => !byOption(setting))
+    const topic = options.topicPrefix + name
+    changes.push(...(await bringTopicUpToDate(kafka, topic, Object.fromEntries(ours))))
+  }
+  const said = changes.map(
+    ({ topic, name, value, before }) => `${topic} ${name} ${value} instead of ${before}`,
+  )
+  const did = said.length === 0 ? 'topics are as they should be' : `set ${said.join(', ')}`
+  return { did, result: changes }
 }
 
 /** What is kept: something, for this many days; `before` is null where it was for ever. */
