@@ -6,15 +6,19 @@ const ELSEWHERE_MS = 5_000
 
 export function progressLine(command: string) {
   const isTerminal = process.stderr.isTTY
-  const startedMs = systemClock.monotonicMs()
+  let startedMs = systemClock.monotonicMs()
   let shownMs = startedMs
+  let counted = ''
   return {
     show(done: number, all: number, what: string): void {
+      if (what !== counted) startedMs = systemClock.monotonicMs() - 1 // Of what comes, not of all.
+      counted = what
       const nowMs = systemClock.monotonicMs()
       if (nowMs - shownMs < (isTerminal ? TERMINAL_MS : ELSEWHERE_MS)) return
       shownMs = nowMs
       const perSecond = Math.round(done / Math.max(0.001, (nowMs - startedMs) / 1000))
-      const text = `${command}: ${done} of ${all} ${what}, ${perSecond} a second`
+      const left = perSecond > 0 ? `, ${Math.ceil((all - done) / perSecond)} s left` : ''
+      const text = `${command}: ${done} of ${all} ${what}, ${perSecond} a second${left}`
       process.stderr.write(isTerminal ? `\r${text}\u001b[K` : `${text}\n`)
     },
     end(): void {

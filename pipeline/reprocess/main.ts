@@ -68,7 +68,7 @@ export const reprocessCommand = commandWithOptions({
             closedToMs: () => closedWatermarks(desk, options.topicPrefix),
             ...{ clock: systemClock, timers: systemTimers },
             settled: () => pipelineSettled(desk, options.topicPrefix),
-            progress: (done, all) => line.show(done, all, 'hours of partitions'),
+            progress: (done, all, what) => line.show(done, all, what),
           },
         )
         line.end()

@@ -1,11 +1,13 @@
-/** The raw rows of a stretch of time, for reprocessing: all series of a partition, in order. */
+/** The raw rows of a stretch of time, for reprocessing: all series, in order. */
 import type { Clickhouse } from '../../platform/clickhouse/clickhouse.ts'
 import type { NativeColumns } from '../../platform/clickhouse/native-reader.ts'
 import type { SeriesRef } from '../window/series.ts'
+import type { HourCount, Stretch } from './stretches.ts'
 
 /** Nothing chosen: every series. */
 export type SeriesChoice = Readonly<{ tenant: string; device: string }>
-export type Hour = Readonly<{ partition: number; startMs: number }>
+/** A series where its records are. */
+export type PlacedSeries = SeriesRef & Readonly<{ partition: number }>
 
 /** Where reprocessing reads raw samples: ClickHouse, or tables in memory. */
 export type RawSource = Pick<RawSamples, 'hours' | 'kinds' | 'read' | 'chosenSeries'>
@@ -14,7 +16,7 @@ const HOUR_MS = 3_600_000
 
 export type RawSampleFold = Readonly<{
   // One call per stored sample: an object for each would be garbage.
-  add(series: SeriesRef, tsMs: number, value: number, text: string, offset: number): void
+  add(series: PlacedSeries, tsMs: number, value: number, text: string, offset: number): void
 }>
 
 export class RawSamples {
@@ -27,24 +29,26 @@ export class RawSamples {
   }
 
   /** The hours of [fromMs, toMs) that have samples, the oldest first. */
-  async hours(fromMs: number, toMs: number): Promise<readonly Hour[]> {
-    const rows = await this.#clickhouse.select<{ part: number; hour: number }>(
-      `SELECT DISTINCT part, intDiv(toUnixTimestamp(ts), 3600) AS hour FROM samples
-       WHERE ${within(fromMs, toMs)} AND ${this.#chosen()} ORDER BY hour, part`,
+  async hours(fromMs: number, toMs: number): Promise<readonly HourCount[]> {
+    const rows = await this.#clickhouse.select<{ part: number; hour: number; samples: string }>(
+      `SELECT part, intDiv(toUnixTimestamp(ts), 3600) AS hour, count() AS samples FROM samples
+       WHERE ${within(fromMs, toMs)} AND ${this.#chosen()} GROUP BY hour, part ORDER BY hour, part`,
       this.#choice,
     )
-    return rows.map(({ part, hour }) => ({ partition: part, startMs: hour * HOUR_MS }))
+    return rows.map(({ part, hour, samples }) => ({
+      ...{ partition: part, startMs: hour * HOUR_MS, samples: Number(samples) },
+    }))
   }
 
   /**
-   * The series of an hour by `tenant id`, and whether they hold texts. Asked for before the samples:
+   * The series of a stretch by `tenant id`, and whether they hold texts. Asked for before the samples:
    * one that is not in the answer and then has samples is new, and folded by today's release.
    */
-  async kinds({ partition, startMs }: Hour): Promise<ReadonlyMap<string, boolean>> {
+  async kinds(stretch: Stretch): Promise<ReadonlyMap<string, boolean>> {
     const rows = await this.#clickhouse.select<{ name: string; isText: number }>(
       `SELECT concat(tenant, ' ', toString(series)) AS name, max(kind = 'text') AS isText FROM series
        WHERE (tenant, series) IN (SELECT tenant, series FROM samples
-         WHERE part = ${partition} AND ${within(startMs, startMs + HOUR_MS)})
+         WHERE ${inStretch(stretch)})
          AND ${this.#chosen()} GROUP BY name`,
       this.#choice,
     )
@@ -62,12 +66,11 @@ export class RawSamples {
     return new Set(rows.map(({ name }) => name))
   }
 
-  /** Visits the samples of one hour of one partition, series by series, in the order of time. */
-  async read({ partition, startMs }: Hour, fold: RawSampleFold): Promise<void> {
+  /** Visits the samples of a stretch, series by series, in the order of time. */
+  async read(stretch: Stretch, fold: RawSampleFold): Promise<void> {
     await this.#clickhouse.selectNative(
-      `SELECT tenant, series, ts, value, text, off FROM samples FINAL
-       WHERE part = ${partition} AND ${within(startMs, startMs + HOUR_MS)} AND ${this.#chosen()}
-       ORDER BY tenant, series, ts`,
+      `SELECT tenant, series, ts, value, text, off, part FROM samples FINAL
+       WHERE ${inStretch(stretch)} AND ${this.#chosen()} ORDER BY tenant, series, ts`,
       this.#choice,
       { settings: {}, onBlock: (block) => addSamples(block, fold) },
     )
@@ -86,17 +89,20 @@ function addSamples(block: NativeColumns, fold: RawSampleFold): void {
   const tenants = block.lowCardinality('tenant')
   const ids = block.u64Words('series')
   const [tsMs, values, texts] = [block.timeMs('ts'), block.f64('value'), block.string('text')]
-  const offsets = block.u64AsNumbers('off')
-  let series: SeriesRef | undefined
+  const [offsets, partitions] = [block.u64AsNumbers('off'), block.u16('part')]
+  let series: PlacedSeries | undefined
   for (let row = 0; row < block.rows; row += 1) {
     const tenant = tenants.dictionary[tenants.indexes[row] ?? 0] ?? ''
     const [low, high] = [ids[2 * row] ?? 0, ids[2 * row + 1] ?? 0]
     if (series?.id.low !== low || series.id.high !== high || series.tenant !== tenant) {
-      series = { tenant, id: { high, low } }
+      series = { tenant, id: { high, low }, partition: partitions[row] ?? 0 }
     }
     fold.add(series, tsMs[row] ?? NaN, values[row] ?? NaN, texts[row] ?? '', offsets[row] ?? 0)
   }
 }
+
+const inStretch = ({ partitions, startMs, spanMs }: Stretch): string =>
+  `part IN (${partitions.join(',')}) AND ${within(startMs, startMs + spanMs)}`
 
 /** In ms, for the reason that `between` in ../sinks/clickhouse-reads.ts has. */
 /** In ms: ClickHouse 26.7 passes over parts where ms are compared with whole seconds. */

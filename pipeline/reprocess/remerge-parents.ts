@@ -3,6 +3,7 @@
  * that come out differently, at the offset of the version that was there before the children were
  * read.
  */
+import { DAY_MS } from '../../schemas/telemetry.ts'
 import { emptyWindowState, mergeInto, type WindowState } from '../../schemas/window-merge.ts'
 import type { Cascade, RollupSink, RowFold } from '../sinks/rollup-sink.ts'
 import type { RollupRow } from '../window/rollup-row.ts'
@@ -12,42 +13,75 @@ import { RewrittenRows, type WindowCounts } from './rewritten-rows.ts'
 import { offsetOf, StoredWindows, windowKey } from './stored-windows.ts'
 
 export type ParentRange = Readonly<{
-  partition: number
-  /** [fromMs, toMs), whole parents, all of them ended. */
+  /** [fromMs, toMs), whole parents. */
   fromMs: number
   toMs: number
+  /** C of every partition: parents that end later are the pipeline's. */
+  closedToMs: ReadonlyMap<number, number>
+  /** Days that are read by parent and partition, not as a whole. */
+  largeDays: ReadonlySet<number>
 }>
 
 type Ports = Readonly<{
   sink: Pick<RollupSink, 'readRollups' | 'insertRollups' | 'parentStarts'>
   wanted(series: SeriesRef): boolean
   dryRun: boolean
+  progress(done: number, all: number): void
 }>
 
 export async function remergeParents(
   cascade: Cascade,
-  { partition, fromMs, toMs }: ParentRange,
+  range: ParentRange,
   { counts, ports }: Readonly<{ counts: WindowCounts; ports: Ports }>,
 ): Promise<void> {
-  const { sink, wanted, dryRun } = ports
+  const { sink, wanted, dryRun, progress } = ports
   const { parentMs } = cascade
-  const partitions = [partition]
-  for (const startMs of await sink.parentStarts({ ...cascade, partitions, fromMs, toMs })) {
-    const own = { childMs: parentMs, parentMs, partitions, startMs }
-    const stored = await sink.readRollups(own, () => new StoredWindows(wanted))
+  const { fromMs, toMs, closedToMs } = range
+  const isOurs = (startMs: number, partition: number): boolean =>
+    startMs >= fromMs && startMs + parentMs <= Math.min(toMs, closedToMs.get(partition) ?? 0)
+  const partitions = [...closedToMs.keys()]
+  const starts = await sink.parentStarts({ ...cascade, partitions, fromMs, toMs })
+  const stretches = stretchesOfParents(starts, parentMs, range)
+  for (const [done, { spanMs, ...where }] of stretches.entries()) {
+    const own = { childMs: parentMs, parentMs: spanMs, ...where }
+    const isStored = (row: RollupRow<SeriesRef>): boolean =>
+      isOurs(row.startMs, row.partition) && wanted(row.series)
+    const stored = await sink.readRollups(own, () => new StoredWindows(isStored))
     const rewritten = new RewrittenRows(sink, { resolutionMs: parentMs, counts, dryRun })
-    const query = { ...cascade, partitions, startMs }
-    const begin = () => new ParentRemerge({ parentMs, partition, stored, rewritten, wanted })
+    const query = { childMs: cascade.childMs, parentMs: spanMs, ...where }
+    const begin = () => new ParentRemerge({ parentMs, stored, rewritten, wanted, isOurs })
     const merged = await sink.readRollups(query, begin)
     merged.finish()
     counts.withoutSamples += stored.unmet
     await rewritten.write()
+    progress(done + 1, stretches.length)
   }
+}
+
+type ParentStretch = Readonly<{ partitions: readonly number[]; startMs: number; spanMs: number }>
+
+/** Whole days where they are small; else each parent of each partition. */
+function stretchesOfParents(
+  starts: readonly number[],
+  parentMs: number,
+  { largeDays, closedToMs }: ParentRange,
+): ParentStretch[] {
+  const partitions = [...closedToMs.keys()]
+  const days = new Set<number>()
+  return starts.flatMap((startMs) => {
+    const day = windowStartMs(startMs, DAY_MS)
+    if (largeDays.has(day)) {
+      return partitions.map((one) => ({ partitions: [one], startMs, spanMs: parentMs }))
+    }
+    if (days.has(day)) return []
+    days.add(day)
+    return [{ partitions, startMs: day, spanMs: DAY_MS }]
+  })
 }
 
 type RemergeParts = Readonly<{
   parentMs: number
-  partition: number
+  isOurs(startMs: number, partition: number): boolean
   stored: StoredWindows
   rewritten: RewrittenRows
   wanted(series: SeriesRef): boolean
@@ -57,6 +91,7 @@ class ParentRemerge implements RowFold {
   readonly #parts: RemergeParts
   #series: SeriesRef | undefined
   #startMs = 0
+  #partition = 0
   #newestOffset = 0
   #state: WindowState = emptyWindowState()
 
@@ -64,13 +99,15 @@ class ParentRemerge implements RowFold {
     this.#parts = parts
   }
 
-  add({ series, startMs, aggregate, version }: RollupRow<SeriesRef>): void {
+  add({ series, startMs, aggregate, version, partition }: RollupRow<SeriesRef>): void {
     const parentStartMs = windowStartMs(startMs, this.#parts.parentMs)
+    if (!this.#parts.isOurs(parentStartMs, partition)) return
     const key = windowKey(series, parentStartMs)
     if (this.#series === undefined || windowKey(this.#series, this.#startMs) !== key) {
       this.finish()
       this.#series = series
       this.#startMs = parentStartMs
+      this.#partition = partition
       this.#newestOffset = 0
       this.#state = emptyWindowState()
     }
@@ -81,7 +118,7 @@ class ParentRemerge implements RowFold {
   async relieve(): Promise<void> {}
 
   finish(): void {
-    const { partition, stored, rewritten, wanted } = this.#parts
+    const { stored, rewritten, wanted } = this.#parts
     const [series, startMs, state] = [this.#series, this.#startMs, this.#state]
     this.#series = undefined
     if (series === undefined || !wanted(series)) return
@@ -89,7 +126,7 @@ class ParentRemerge implements RowFold {
     if (!rewritten.count(verdict)) return
     const { version, correctedAtMs } = verdict
     rewritten.rows.addMerged(
-      { series, partition, startMs, final: true, correctedAtMs, version },
+      { series, partition: this.#partition, startMs, final: true, correctedAtMs, version },
       state,
     )
   }

@@ -10,8 +10,8 @@ import { tickRecord } from '../../schemas/telemetry.ts'
 import { aroundEach, type RollupSink } from '../sinks/rollup-sink.ts'
 import { bruteForce, type LoggedRecord } from '../testing/brute-force.ts'
 import { flatOf } from '../testing/flat-telemetry.ts'
-import { cascadeDifference, difference } from '../testing/flush-world.ts'
 import { ACCEPTED_AGE_MS, LOG_START_MS, logs } from '../testing/fold-log.ts'
+import { cascadeDifference, difference } from '../testing/memory-differences.ts'
 import { MemorySink } from '../testing/memory-sink.ts'
 import { systemTimers } from '../timers.ts'
 import { checkpointMetadata, freshCheckpoint, parseCheckpoint } from '../window/checkpoint.ts'
@@ -20,9 +20,10 @@ import { RollupRows } from '../window/rollup-row.ts'
 import type { Series, SeriesRef } from '../window/series.ts'
 import { FOLD_EPOCH } from '../window/window-version.ts'
 import { settle, writeRows } from '../write-flush.ts'
-import type { Hour, RawSampleFold, RawSource } from './raw-samples.ts'
-import { seriesName } from './refold-hour.ts'
+import type { RawSampleFold, RawSource } from './raw-samples.ts'
+import { seriesName } from './refold-stretch.ts'
 import { reprocess } from './reprocess.ts'
+import type { HourCount, Stretch } from './stretches.ts'
 
 const HOUR_MS = 3_600_000
 const OLD_EPOCH = FOLD_EPOCH - 1
@@ -37,17 +38,19 @@ class Tables extends MemorySink implements RawSource {
     await super.insertSeries(series)
   }
 
-  async hours(fromMs: number, toMs: number): Promise<readonly Hour[]> {
+  async hours(fromMs: number, toMs: number): Promise<readonly HourCount[]> {
     const all = [...this.#series.values()].flatMap((series) => this.samples(series))
     const starts = new Set(all.map(({ tsMs }) => tsMs - (tsMs % HOUR_MS)))
     const hours = [...starts].filter((startMs) => startMs >= fromMs && startMs < toMs)
-    return hours.sort((a, b) => a - b).map((startMs) => ({ partition: 0, startMs }))
+    return hours.sort((a, b) => a - b).map((startMs) => ({ partition: 0, startMs, samples: 1 }))
   }
 
-  async read({ startMs }: Hour, fold: RawSampleFold): Promise<void> {
+  async read({ startMs, spanMs }: Stretch, fold: RawSampleFold): Promise<void> {
     for (const series of this.#series.values()) {
+      const placed = { tenant: series.tenant, id: series.id, partition: 0 }
       for (const { tsMs, value, text, offset } of this.samples(series)) {
-        if (tsMs - (tsMs % HOUR_MS) === startMs) fold.add(series, tsMs, value, text, offset)
+        if (tsMs < startMs || tsMs >= startMs + spanMs) continue
+        fold.add(placed, tsMs, value, text, offset)
       }
     }
   }

@@ -3,7 +3,7 @@
  * that folds differently (FOLD_EPOCH), or when rows are in doubt. Only windows that the pipeline
  * has closed; never a slice of the log, whose first and last windows would be partial.
  *
- *   1  every hour and partition: versions, then raw rows, folded; what differs is written at its
+ *   1  every day, or every hour of a large day: versions, then raw rows, folded; what differs is written at its
  *      version's offset under a higher fold epoch
  *   2  when no flush goes on that may have read minutes before they were rewritten: hours, then days,
  *      the same from their children, those included that have ended meanwhile
@@ -18,9 +18,10 @@ import type { RollupSink } from '../sinks/rollup-sink.ts'
 import type { Timers } from '../timers.ts'
 import { CASCADES, windowStartMs } from '../window/tumbling-windows.ts'
 import type { RawSource } from './raw-samples.ts'
-import { HOUR_MS, refoldHour, type RefoldPorts, seriesName } from './refold-hour.ts'
+import { refoldStretch, type RefoldPorts, seriesName } from './refold-stretch.ts'
 import { remergeParents } from './remerge-parents.ts'
 import { noCounts, type WindowCounts } from './rewritten-rows.ts'
+import { type HourCount, largeDays, stretchesOf } from './stretches.ts'
 
 export type ReprocessOptions = Readonly<{
   /** [fromMs, toMs), widened to whole hours. */
@@ -40,7 +41,8 @@ export type ReprocessPorts = Readonly<{
   timers: Timers
   /** Resolves when no flush goes on that began before this was asked. */
   settled(): Promise<void>
-  progress(doneHours: number, allHours: number): void
+  /** Told after each step; `what` are the things that are counted. */
+  progress(done: number, all: number, what: string): void
 }>
 
 export type ReprocessReport = Readonly<{
@@ -56,57 +58,65 @@ export async function reprocess(
   options: ReprocessOptions,
   ports: ReprocessPorts,
 ): Promise<ReprocessReport> {
-  const { sink, raw } = ports
+  const { sink, raw, closedToMs } = ports
+  const fromMs = windowStartMs(options.fromMs, HOUR_MS)
   const refold: RefoldPorts = {
     ...{ sink, raw, dryRun: options.dryRun },
     chosen: await raw.chosenSeries(),
+    closedToMs: await closedToMs(),
   }
-  const folded = await foldHours(options, ports, refold)
-  return { folded, ...(await mergeParents(options, ports, refold)) }
+  const hours = await raw.hours(fromMs, endOf(options.toMs, HOUR_MS))
+  const folded = await foldHours(hours, { options, ports, refold })
+  return { folded, ...(await mergeParents(hours, { options, ports, refold })) }
 }
 
-async function foldHours(
-  options: ReprocessOptions,
-  { raw, closedToMs, clock, timers, progress }: ReprocessPorts,
-  ports: RefoldPorts,
-): Promise<WindowCounts> {
+type Work = Readonly<{ options: ReprocessOptions; ports: ReprocessPorts; refold: RefoldPorts }>
+
+async function foldHours(hours: readonly HourCount[], work: Work): Promise<WindowCounts> {
+  const { options, ports, refold } = work
   const counts = noCounts()
-  const closed = await closedToMs()
-  const pacer = new Pacer(options.perSecond, clock, timers)
-  const fromMs = windowStartMs(options.fromMs, HOUR_MS)
-  const hours = await raw.hours(fromMs, endOf(options.toMs, HOUR_MS))
-  for (const [done, hour] of hours.entries()) {
+  const pacer = new Pacer(options.perSecond, ports.clock, ports.timers)
+  const stretches = stretchesOf(hours)
+  const all = stretches.reduce((sum, { samples }) => sum + samples, 0)
+  let done = 0
+  for (const stretch of stretches) {
     const before = counts.windows
-    await refoldHour(hour, closed.get(hour.partition) ?? 0, { counts, ports })
-    progress(done + 1, hours.length)
+    await refoldStretch(stretch, { counts, ports: refold })
+    done += stretch.samples
+    ports.progress(done, all, 'samples folded')
     await pacer.take(counts.windows - before)
   }
   return counts
 }
 
 async function mergeParents(
-  options: ReprocessOptions,
-  { sink, closedToMs, settled }: ReprocessPorts,
-  { chosen, dryRun }: RefoldPorts,
+  hours: readonly HourCount[],
+  { options, ports: { sink, closedToMs, settled, progress }, refold: { chosen, dryRun } }: Work,
 ): Promise<Pick<ReprocessReport, 'merged' | 'passes'>> {
   const merged = noCounts()
-  const ports = { sink, dryRun, wanted: (series: Parameters<typeof seriesName>[0]) => chosen?.has(seriesName(series)) ?? true } // prettier-ignore
+  const wanted = (series: Parameters<typeof seriesName>[0]): boolean =>
+    chosen?.has(seriesName(series)) ?? true
+  const large = largeDays(hours)
   for (let passes = 1; passes <= PASSES_MAX; passes += 1) {
     if (!dryRun) await settled()
     const before = merged.rewritten + merged.added
     const closed = await closedToMs()
     for (const cascade of CASCADES) {
-      for (const [partition, closedMs] of closed) {
-        const { parentMs } = cascade
-        const fromMs = windowStartMs(options.fromMs, parentMs)
-        const toMs = Math.min(endOf(options.toMs, parentMs), windowStartMs(closedMs, parentMs))
-        if (fromMs >= toMs) continue
-        await remergeParents(cascade, { partition, fromMs, toMs }, { counts: merged, ports })
+      const { parentMs } = cascade
+      const range = {
+        fromMs: windowStartMs(options.fromMs, parentMs),
+        toMs: endOf(options.toMs, parentMs),
+        ...{ closedToMs: closed, largeDays: large },
       }
+      const what = parentMs === HOUR_MS ? 'stretches of hours merged' : 'days merged'
+      const told = (done: number, all: number): void => progress(done, all, what)
+      const ports = { sink, dryRun, wanted, progress: told }
+      await remergeParents(cascade, range, { counts: merged, ports })
     }
     if (dryRun || merged.rewritten + merged.added === before) return { merged, passes }
   }
   throw new Failure('unavailable', 'hours and days kept changing; run it again')
 }
 
+const HOUR_MS = CASCADES[0].parentMs
 const endOf = (ms: number, sizeMs: number): number => Math.ceil(ms / sizeMs) * sizeMs

@@ -31,14 +31,15 @@ export const windowKey = (series: SeriesRef, startMs: number): string =>
 
 export class StoredWindows implements RowFold {
   readonly #rows = new Map<string, Stored>()
-  readonly #wanted: (series: SeriesRef) => boolean
+  readonly #wanted: (row: RollupRow<SeriesRef>) => boolean
 
-  constructor(wanted: (series: SeriesRef) => boolean) {
+  constructor(wanted: (row: RollupRow<SeriesRef>) => boolean) {
     this.#wanted = wanted
   }
 
-  add({ series, startMs, aggregate, final, correctedAtMs, version }: RollupRow<SeriesRef>): void {
-    if (!this.#wanted(series)) return
+  add(row: RollupRow<SeriesRef>): void {
+    if (!this.#wanted(row)) return
+    const { series, startMs, aggregate, final, correctedAtMs, version } = row
     const digest = contentDigest(aggregate)
     this.#rows.set(windowKey(series, startMs), {
       version,

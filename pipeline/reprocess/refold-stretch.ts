@@ -1,20 +1,19 @@
 /**
- * Folds one hour of one partition again from its raw samples, by the same functions as the live
+ * Folds a stretch of time again from its raw samples, by the same functions as the live
  * windows and the corrections, and writes the rows that come out differently.
  */
 import type { RollupSink } from '../sinks/rollup-sink.ts'
-import type { RowHead } from '../window/rollup-row.ts'
+import type { RollupRow, RowHead } from '../window/rollup-row.ts'
 import type { SeriesRef } from '../window/series.ts'
 import { seriesIdAsBigint } from '../window/series-id.ts'
 import { SketchBuilder } from '../window/sketch-builder.ts'
-import { CASCADES, RESOLUTIONS_MS, windowStartMs } from '../window/tumbling-windows.ts'
+import { RESOLUTIONS_MS, windowStartMs } from '../window/tumbling-windows.ts'
 import { WindowCollector } from '../window/window-collector.ts'
 import { RollupRows } from '../window/rollup-row.ts'
-import type { Hour, RawSampleFold, RawSource } from './raw-samples.ts'
+import type { PlacedSeries, RawSampleFold, RawSource } from './raw-samples.ts'
 import { RewrittenRows, type WindowCounts } from './rewritten-rows.ts'
+import type { Stretch } from './stretches.ts'
 import { StoredWindows, windowKey } from './stored-windows.ts'
-
-export const HOUR_MS = CASCADES[0].parentMs
 
 export type RefoldPorts = Readonly<{
   sink: Pick<RollupSink, 'readRollups' | 'insertRollups'>
@@ -22,32 +21,36 @@ export type RefoldPorts = Readonly<{
   /** The series that are wanted (undefined: all), as `tenant id`. */
   chosen: ReadonlySet<string> | undefined
   dryRun: boolean
+  /** C of every partition: windows that end later belong to the pipeline alone. */
+  closedToMs: ReadonlyMap<number, number>
 }>
 
 export const seriesName = ({ tenant, id }: SeriesRef): string => `${tenant} ${seriesIdAsBigint(id)}`
 
-/** `closedToMs`: windows that end later belong to the pipeline alone. */
-export async function refoldHour(
-  hour: Hour,
-  closedToMs: number,
+export async function refoldStretch(
+  stretch: Stretch,
   { counts, ports }: Readonly<{ counts: WindowCounts; ports: RefoldPorts }>,
 ): Promise<void> {
-  const { sink, raw, chosen, dryRun } = ports
-  const wanted = (series: SeriesRef): boolean => chosen?.has(seriesName(series)) ?? true
+  const { sink, raw, chosen, dryRun, closedToMs } = ports
+  const { startMs, spanMs, partitions } = stretch
+  const isClosed = ({ partition, startMs: atMs, resolutionMs }: RollupRow<SeriesRef>): boolean =>
+    atMs + resolutionMs <= (closedToMs.get(partition) ?? 0)
   const sizes = await Promise.all(
     RESOLUTIONS_MS.map(async (resolutionMs) => {
-      const query = { childMs: resolutionMs, parentMs: HOUR_MS, partitions: [hour.partition] }
       // Versions first: what is read after them holds at least what they promise.
       const stored = await sink.readRollups(
-        { ...query, startMs: hour.startMs },
-        () => new StoredWindows(wanted),
+        { childMs: resolutionMs, parentMs: spanMs, partitions, startMs },
+        () =>
+          new StoredWindows(
+            (row) => isClosed(row) && (chosen?.has(seriesName(row.series)) ?? true),
+          ),
       )
       const rewritten = new RewrittenRows(sink, { resolutionMs, counts, dryRun })
       return { resolutionMs, stored, rewritten }
     }),
   )
-  const refold = new HourRefold(hour, closedToMs, await raw.kinds(hour), sizes)
-  await raw.read(hour, refold)
+  const refold = new StretchRefold(closedToMs, await raw.kinds(stretch), sizes)
+  await raw.read(stretch, refold)
   refold.finish()
   for (const { stored, rewritten } of sizes) {
     counts.withoutSamples += stored.unmet
@@ -59,29 +62,26 @@ type Size = Readonly<{ resolutionMs: number; stored: StoredWindows; rewritten: R
 type Open = {
   readonly size: Size
   readonly collector: WindowCollector
-  series: SeriesRef | undefined
+  series: PlacedSeries | undefined
   startMs: number
   newestOffset: number
 }
 
-class HourRefold implements RawSampleFold {
-  readonly #hour: Hour
-  readonly #closedToMs: number
+class StretchRefold implements RawSampleFold {
+  readonly #closedToMs: ReadonlyMap<number, number>
   readonly #kinds: ReadonlyMap<string, boolean>
   readonly #sketch = new SketchBuilder()
   readonly #open: readonly Open[]
-  #series: SeriesRef | undefined
+  #series: PlacedSeries | undefined
+  #seriesClosedToMs = 0
   /** Undefined: a series that is new, and the pipeline's. */
   #isText: boolean | undefined
 
-  // oxlint-disable-next-line max-params -- each is of another kind
   constructor(
-    hour: Hour,
-    closedToMs: number,
+    closedToMs: ReadonlyMap<number, number>,
     kinds: ReadonlyMap<string, boolean>,
     sizes: readonly Size[],
   ) {
-    this.#hour = hour
     this.#closedToMs = closedToMs
     this.#kinds = kinds
     this.#open = sizes.map((size) => ({
@@ -91,11 +91,12 @@ class HourRefold implements RawSampleFold {
   }
 
   // oxlint-disable-next-line max-params -- the shape of RawSampleFold
-  add(series: SeriesRef, tsMs: number, value: number, text: string, offset: number): void {
+  add(series: PlacedSeries, tsMs: number, value: number, text: string, offset: number): void {
     if (series !== this.#series) {
       this.finish()
       this.#series = series
       this.#isText = this.#kinds.get(seriesName(series))
+      this.#seriesClosedToMs = this.#closedToMs.get(series.partition) ?? 0
     }
     const isText = this.#isText
     if (isText === undefined) return
@@ -104,7 +105,7 @@ class HourRefold implements RawSampleFold {
       const startMs = windowStartMs(tsMs, resolutionMs)
       if (open.series === undefined || open.startMs !== startMs) {
         this.#close(open)
-        if (startMs + resolutionMs > this.#closedToMs) continue
+        if (startMs + resolutionMs > this.#seriesClosedToMs) continue
         open.series = series
         open.startMs = startMs
         open.newestOffset = 0
@@ -125,7 +126,7 @@ class HourRefold implements RawSampleFold {
     if (series === undefined) return
     const folded = new RollupRows<SeriesRef>(size.resolutionMs)
     const head: Omit<RowHead<SeriesRef>, 'startMs'> = {
-      ...{ series, partition: this.#hour.partition, final: true },
+      ...{ series, partition: series.partition, final: true },
       ...{ correctedAtMs: 0, version: 0 },
     }
     open.collector.writeTo(folded, head, this.#sketch)
