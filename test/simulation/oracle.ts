@@ -16,7 +16,7 @@ import type { WindowUpdate } from '../../schemas/window-update.ts'
 import { collidingMetric } from './hash-collisions.ts'
 import { RETENTION } from './plan.ts'
 import { type SeriesPlace, type SimTables, placeKey, type StoredRollup } from './sim-tables.ts'
-import { samplesIn, type TrueRecord, type TrueSeries, type Truth } from './truth.ts'
+import { countIn, type TrueRecord, type TrueSeries, type Truth } from './truth.ts'
 
 export type OracleWorld = Readonly<{
   truth: Truth
@@ -34,6 +34,7 @@ export class Oracle {
   readonly findings: string[] = []
   readonly #world: OracleWorld
   readonly #byPlace = new Map<string, TrueSeries>()
+  readonly #places = new Map<TrueSeries, SeriesPlace>()
   /** By partition: P of the furthest commit, before which all was found durable. */
   readonly durableTo: number[]
   readonly #letters = new Map<string, Buffer | null>()
@@ -43,8 +44,14 @@ export class Oracle {
     this.durableTo = world.truth.records.map(() => 0)
   }
 
-  placeOf({ tenant, device, metric, kind }: TrueSeries): SeriesPlace {
-    return { tenant, id: seriesIdOf(device, collidingMetric(metric), kind) }
+  placeOf(series: TrueSeries): SeriesPlace {
+    let place = this.#places.get(series)
+    if (place === undefined) {
+      const { tenant, device, metric, kind } = series
+      place = { tenant, id: seriesIdOf(device, collidingMetric(metric), kind) }
+      this.#places.set(series, place)
+    }
+    return place
   }
 
   finding(text: string): void {
@@ -141,7 +148,7 @@ export class Oracle {
     window: Readonly<{ startMs: number; sizeMs: number }>,
     row: Readonly<{ version: number; count: number }>,
   ): void {
-    const most = samplesIn(series, window).length
+    const most = countIn(series, window)
     const least = this.#world.truth.countUpTo(series, window, offsetOfVersion(row.version))
     if (row.count >= least && row.count <= most) return
     const { device, metric, kind } = series

@@ -38,7 +38,14 @@ export type SeriesRows = Readonly<{
   rollups: Map<number, Map<number, StoredRollup[]>>
 }>
 
-export const placeKey = ({ tenant, id }: SeriesPlace): string => `${tenant} ${id.high}:${id.low}`
+const keys = new WeakMap<SeriesPlace, string>()
+
+/** Asked for with every row: remembered with the object. */
+export function placeKey(place: SeriesPlace): string {
+  let key = keys.get(place)
+  if (key === undefined) keys.set(place, (key = `${place.tenant} ${place.id.high}:${place.id.low}`))
+  return key
+}
 
 export class SimTables {
   readonly series = new Map<string, SeriesRows>()

@@ -62,6 +62,7 @@ class Schedule {
   #arrivals: number
   /** By partition: the last offset that must be committed in the end. */
   #last: readonly number[] = []
+  #commitsSeen = -1
 
   constructor(world: World) {
     this.#world = world
@@ -252,8 +253,8 @@ class Schedule {
       if (oracle.findings.length > 0) return
       // Whoever meets two names under one id ends, and so does whoever follows.
       if (
-        this.#world.living.every(({ draining }) => draining) &&
-        this.#world.has('colliding series')
+        this.#world.has('colliding series') &&
+        this.#world.living.every(({ draining }) => draining)
       )
         return
       if (steps > REST_STEPS_MAX) {
@@ -278,6 +279,10 @@ class Schedule {
 
   /** Everything that was in the log when the world healed is committed. */
   #isAtRest(): boolean {
+    // Only a commit brings the world any nearer to its rest.
+    const { commits } = this.#world.counts
+    if (commits === this.#commitsSeen) return false
+    this.#commitsSeen = commits
     return this.#positions().every(
       (position, partition) => position > (this.#last[partition] ?? -1),
     )

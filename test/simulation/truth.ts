@@ -89,11 +89,14 @@ export class Truth {
   /** Whether every delivery of a sample is in records that the log lost unread. */
   mayBeMissing({ partition }: TrueSeries, { deliveries }: TrueSample): boolean {
     const lostTo = this.lostTo[partition] ?? 0
+    if (this.#lost.length === 0) return false
     return deliveries.every(({ offset }) => offset < lostTo && this.#isLost(partition, offset))
   }
 
   /** The deliveries that may be the stored one: the first, and what follows lost ones. */
   candidates({ partition }: TrueSeries, { deliveries }: TrueSample): readonly Delivery[] {
+    if (this.#lost.length === 0)
+      return deliveries.length === 1 ? deliveries : deliveries.slice(0, 1)
     const sure = deliveries.findIndex(({ offset }) => !this.#isLost(partition, offset))
     return sure < 0 ? deliveries : deliveries.slice(0, sure + 1)
   }
@@ -120,11 +123,15 @@ export class Truth {
   /** How many times in this window were delivered, and stay, at or before the offset. */
   countUpTo(series: TrueSeries, window: Window, offset: number): number {
     let count = 0
-    for (const sample of samplesIn(series, window)) {
-      const first = this.candidates(series, sample).at(-1)
-      if (first !== undefined && first.offset <= offset && !this.mayBeMissing(series, sample)) {
-        count += 1
-      }
+    const endMs = window.startMs + window.sizeMs
+    for (const sample of series.samples.values()) {
+      if (sample.tsMs < window.startMs || sample.tsMs >= endMs) continue
+      // Deliveries are in the order of offsets: the first that was not lost is the one that stays.
+      const sure =
+        this.#lost.length === 0
+          ? sample.deliveries[0]
+          : sample.deliveries.find((each) => !this.#isLost(series.partition, each.offset))
+      if (sure !== undefined && sure.offset <= offset) count += 1
     }
     return count
   }
@@ -177,12 +184,12 @@ export class Truth {
 
 export type Window = Readonly<{ startMs: number; sizeMs: number }>
 
-export function samplesIn(series: TrueSeries, { startMs, sizeMs }: Window): TrueSample[] {
-  const found: TrueSample[] = []
-  for (const sample of series.samples.values()) {
-    if (sample.tsMs >= startMs && sample.tsMs < startMs + sizeMs) found.push(sample)
+export function countIn(series: TrueSeries, { startMs, sizeMs }: Window): number {
+  let count = 0
+  for (const tsMs of series.samples.keys()) {
+    if (tsMs >= startMs && tsMs < startMs + sizeMs) count += 1
   }
-  return found
+  return count
 }
 
 export const seriesKeyOf = (
