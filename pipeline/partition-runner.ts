@@ -7,7 +7,9 @@ import type { DeadLetterStage } from '../schemas/dead-letter.ts'
 import type { FrameFault, TelemetryFrames } from '../schemas/telemetry-frames.ts'
 import type { DeadLetterWriter, DeadLetterStory } from './dead-letters/dead-letter-writer.ts'
 import { CRASHES_MAX, type QuarantineReason } from './dead-letters/crash-journal.ts'
+import { REPLAY_HEADERS } from './dead-letters/letter.ts'
 import { type GuardPorts, PartitionGuard, type Refusal } from './dead-letters/partition-guard.ts'
+import { questionName } from './dead-letters/unknown-schemas.ts'
 import { checkpointMetadata, type FoldCheckpoint } from './window/checkpoint.ts'
 import { type FoldOptions, PartitionFold } from './window/partition-fold.ts'
 import type { RefusedSamples } from './window/record-context.ts'
@@ -69,7 +71,7 @@ export class PartitionRunner {
   /** Folds a batch; answers by how many bytes that raised what the next flush holds. */
   async take(batch: LogBatch): Promise<number> {
     if (batch.firstOffset > this.#nextOffset) await this.#passGap(batch.firstOffset)
-    const unknownIds = new Set<number>()
+    const unknownIds = new Set<string>()
     let grown = 0
     while (!this.#guard.stopped) {
       const before = this.fold.pendingRows
@@ -121,7 +123,7 @@ export class PartitionRunner {
   }
 
   /** Takes records up to one that cannot be passed yet. */
-  #takeSome(batch: LogBatch, unknownIds: ReadonlySet<number>): Refusal | undefined {
+  #takeSome(batch: LogBatch, unknownIds: ReadonlySet<string>): Refusal | undefined {
     const { journal } = this.#guard
     const { stepsTo } = journal
     let refusal: Refusal | undefined
@@ -136,7 +138,7 @@ export class PartitionRunner {
     return refusal
   }
 
-  #takeOne(record: LogRecord, unknownIds: ReadonlySet<number>): Refusal | undefined {
+  #takeOne(record: LogRecord, unknownIds: ReadonlySet<string>): Refusal | undefined {
     const { offset, timestampMs, value } = record
     if (this.fold.wasSkipped(offset)) return undefined
     const quarantined = this.#guard.journal.quarantined(offset)
@@ -150,23 +152,27 @@ export class PartitionRunner {
       return undefined
     }
     const story = storyOf(fault)
-    const isNew = fault.kind === 'schema_unknown' && !unknownIds.has(fault.schemaId)
+    const replayId = record.headers[REPLAY_HEADERS.id]?.toString()
+    const isNew =
+      fault.kind === 'schema_unknown' &&
+      !unknownIds.has(questionName({ schemaId: fault.schemaId, replayId }))
     const replay = offset < this.fold.position
     if (isNew || !(replay || this.#guard.admits(offset, story, this.fold.counts.records))) {
-      return { offset, timestampMs, story }
+      return { offset, timestampMs, story, replayId }
     }
     this.#skip(record, story)
     return undefined
   }
 
   /** Waits until the record that was refused can be taken, or dead-lettered. */
-  async #clear(refusal: Refusal, unknownIds: Set<number>): Promise<void> {
+  async #clear(refusal: Refusal, unknownIds: Set<string>): Promise<void> {
     const { reason, schemaId } = refusal.story
-    if (reason !== 'schema_unknown' || schemaId === undefined || unknownIds.has(schemaId)) {
-      return this.#guard.passage(refusal)
-    }
-    const answer = await this.#guard.schemaOf(schemaId, refusal.timestampMs)
-    if (answer === 'unknown') unknownIds.add(schemaId)
+    if (reason !== 'schema_unknown' || schemaId === undefined) return this.#guard.passage(refusal)
+    const { timestampMs: appendMs, replayId } = refusal
+    const question = { schemaId, appendMs, replayId }
+    if (unknownIds.has(questionName(question))) return this.#guard.passage(refusal)
+    const answer = await this.#guard.schemaOf(question)
+    if (answer === 'unknown') unknownIds.add(questionName(question))
   }
 
   async #passGap(nextOffset: number): Promise<void> {

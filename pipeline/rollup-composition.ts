@@ -12,8 +12,10 @@ import type { Telemetry } from '../schemas/telemetry.ts'
 import { DEAD_LETTERS, ROLLUPS, TELEMETRY } from '../schemas/topics.ts'
 import type { WindowUpdateEncoder } from '../schemas/window-update-writer.ts'
 import { DeadLetterWriter } from './dead-letters/dead-letter-writer.ts'
+import { RecordsQuarantined } from './dead-letters/refusal-sink.ts'
 import { LivePublisher } from './live-publisher.ts'
-import { type RollupOptions, RollupService } from './rollup-service.ts'
+import { RenewedService } from './renewed-service.ts'
+import { type RollupOptions, type RollupPorts, RollupService } from './rollup-service.ts'
 import type { RollupSink } from './sinks/rollup-sink.ts'
 import type { Timers } from './timers.ts'
 
@@ -73,20 +75,35 @@ export async function composeRollup(parts: RollupParts): Promise<readonly Servic
     encoder: codecs.windowUpdates,
     published: (windows) => parts.metrics.add('weir_pipeline_live_windows_total', windows),
   })
-  const topic = topicOf(TELEMETRY.name)
-  const group = topicOf('rollup')
-  const rollup = new RollupService(
+  await admin.close()
+  const rollup = new RenewedService({
+    ...{ clock: parts.clock, timers: parts.timers },
+    make: () => rollupService(parts, { writer, deadLetters, live }),
+    mayRenew: (error) => error instanceof RecordsQuarantined,
+    renewing: (error, delayMs) =>
+      parts.logger.error('records are quarantined: partitions start again from their last commit', {
+        ...{ error: String(error), delayMs },
+      }),
+  })
+  return [writer, liveWriter, rollup]
+}
+
+function rollupService(
+  parts: RollupParts,
+  writers: Pick<RollupPorts, 'writer' | 'deadLetters' | 'live'>,
+): RollupService {
+  const { log, codecs, options } = parts
+  const topic = options.topicPrefix + TELEMETRY.name
+  const group = `${options.topicPrefix}rollup`
+  return new RollupService(
     {
       ...parts,
+      ...writers,
       consumer: (handler) => log.consumer({ name: 'rollup', group, topics: [topic], handler }),
-      admin,
-      writer,
-      deadLetters,
-      live,
+      admin: log.admin(),
       decoder: codecs.decoder,
       encoder: codecs.telemetry,
     },
     { ...options, topic },
   )
-  return [writer, liveWriter, rollup]
 }

@@ -167,8 +167,11 @@ const KEPT_SENTENCES: Readonly<Record<keyof ReplayReport['kept'], string>> = {
   refused_at_edge: 'never were records: their devices were told, and have to send them again',
   of_another_topic: 'are of another topic',
   cut: 'hold only the beginning of their record',
+  schema_still_unknown:
+    'carry a schema id that the registry still does not know: register it, then replay again',
   still_unreadable: 'still cannot be read',
   still_refused: 'would be refused again: a value or a time that cannot be counted',
+  gone: 'are gone: somebody deleted them meanwhile',
 }
 
 function replaySentences({ chosen, replayed, kept }: ReplayReport, dryRun: boolean): string {

@@ -1,5 +1,6 @@
 /** Reads the dead-letter topic as it is now, once, and sorts letters from marks. */
 import type { Log } from '../../platform/kafka/log.ts'
+import { sleepUnless, systemTimers } from '../timers.ts'
 import { readLetter, type Letter } from './letter.ts'
 
 export type LetterFilter = Readonly<{
@@ -60,7 +61,10 @@ export async function rangesOf(
   }
 }
 
-/** Resolves when every record of the ranges was visited. */
+/** How often a scan looks whether somebody deletes what it waits for. */
+const LOOK_MS = 500
+
+/** Resolves when every record of the ranges was visited that is still there. */
 export async function scanLetters(
   log: Log,
   topic: string,
@@ -69,6 +73,7 @@ export async function scanLetters(
 ): Promise<void> {
   const missing = new Set([...ranges].filter(([, { from, to }]) => from < to).map(([p]) => p))
   if (missing.size === 0) return
+  const inHand = new Set<number>()
   const { promise: done, resolve: finish } = promised()
   const consumer = log.consumer({
     name: 'dead-letter-reader',
@@ -79,6 +84,7 @@ export async function scanLetters(
       revoked: () => {},
       batch: async (batch) => {
         const { partition } = batch
+        inHand.add(partition)
         const to = ranges.get(partition)?.to ?? 0
         batch.forEach((record) => {
           if (record.offset >= to) return
@@ -87,17 +93,52 @@ export async function scanLetters(
           else visitor.replayed(partition, read.mark.offsets)
         })
         await visitor.batchDone?.(partition)
+        inHand.delete(partition)
         if (batch.lastOffset + 1 >= to) missing.delete(partition)
         if (missing.size === 0) finish()
       },
     },
   })
+  const purged = untilPurged(log, topic, { ranges, missing, inHand })
   await consumer.start()
   try {
-    await Promise.race([done, consumer.failure])
+    await Promise.race([done, purged.all, consumer.failure])
   } finally {
+    purged.stop()
     await consumer.drain(2_000)
   }
+}
+
+type Awaited = Readonly<{
+  ranges: LetterRanges
+  missing: Set<number>
+  /** Partitions whose visitor still works at what was read. */
+  inHand: ReadonlySet<number>
+}>
+
+/** Resolves when what is missing will never come: the log begins behind it. */
+function untilPurged(log: Log, topic: string, { ranges, missing, inHand }: Awaited) {
+  const stop = new AbortController()
+  async function look(): Promise<void> {
+    const admin = log.admin()
+    try {
+      while (!stop.signal.aborted) {
+        await sleepUnless(systemTimers, LOOK_MS, stop.signal)
+        const now = await admin.offsetRange(topic)
+        for (const partition of missing) {
+          const to = ranges.get(partition)?.to ?? 0
+          if (inHand.has(partition)) continue
+          if ((now.get(partition)?.earliest ?? Infinity) >= to) missing.delete(partition)
+        }
+        if (missing.size === 0) return
+      }
+    } finally {
+      await admin.close()
+    }
+  }
+  const all = look()
+  all.catch(() => undefined) // Where nobody waits any more, the answer is not needed.
+  return { all, stop: () => stop.abort() }
 }
 
 function promised() {

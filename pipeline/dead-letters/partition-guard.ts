@@ -7,7 +7,7 @@ import { sleepUnless, type Timers } from '../timers.ts'
 import type { DeadLetterStory } from './dead-letter-writer.ts'
 import { type BreakerLimits, countsForBreaker, InvalidBreaker } from './invalid-breaker.ts'
 import { type JournalOptions, PartitionJournal } from './partition-journal.ts'
-import type { SchemaAnswer, UnknownSchemas } from './unknown-schemas.ts'
+import type { SchemaAnswer, SchemaQuestion, UnknownSchemas } from './unknown-schemas.ts'
 
 export type PauseReason = 'invalid_records' | 'schema_unknown'
 
@@ -24,7 +24,12 @@ export type GuardPorts = Readonly<{
 }>
 
 /** A record that is not passed yet, and why it cannot be taken. */
-export type Refusal = Readonly<{ offset: number; timestampMs: number; story: DeadLetterStory }>
+export type Refusal = Readonly<{
+  offset: number
+  timestampMs: number
+  story: DeadLetterStory
+  replayId: string | undefined
+}>
 
 const ASK_MS = 5_000
 
@@ -73,10 +78,10 @@ export class PartitionGuard {
     return !this.#breaker.refuses()
   }
 
-  async schemaOf(schemaId: number, appendMs: number): Promise<SchemaAnswer> {
+  async schemaOf(question: SchemaQuestion): Promise<SchemaAnswer> {
     const { schemas, paused } = this.#ports
     paused(this.#partition, 'schema_unknown', true)
-    const answer = await schemas.resolve(schemaId, appendMs, this.#stop.signal)
+    const answer = await schemas.resolve(question, this.#stop.signal)
     paused(this.#partition, 'schema_unknown', false)
     return answer
   }
@@ -104,7 +109,7 @@ export class PartitionGuard {
     if (!this.stopped) logger.warn('a paused partition goes on', { partition, offset })
   }
 
-  async #mayPass({ offset, timestampMs, story }: Refusal): Promise<boolean> {
+  async #mayPass({ offset, timestampMs: appendMs, story, replayId }: Refusal): Promise<boolean> {
     try {
       this.#passTo = Math.max(this.#passTo, await this.#ports.passUpTo(this.#partition))
     } catch (error) {
@@ -113,7 +118,8 @@ export class PartitionGuard {
     }
     let passes = offset < this.#passTo
     if (!passes && story.reason === 'schema_unknown' && story.schemaId !== undefined) {
-      passes = (await this.schemaOf(story.schemaId, timestampMs)) === 'readable'
+      const { schemaId } = story
+      passes = (await this.schemaOf({ schemaId, appendMs, replayId })) === 'readable'
     }
     if (passes) this.#breaker.reset()
     return passes

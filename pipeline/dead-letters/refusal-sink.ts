@@ -3,7 +3,7 @@
  *
  *   raw rows      the records they belong to are found by halves, and named: whoever owns the
  *                 partition next dead-letters them unread. The caller must start again from its
- *                 last commit, for its windows hold those samples already.
+ *                 last commit (RecordsQuarantined), for its windows hold those samples already.
  *   all others    no record can be dead-lettered for them, and without them the tables would be
  *                 wrong: everything waits, loudly, until somebody has repaired the table.
  *
@@ -14,6 +14,9 @@ import { Failure } from '../../platform/failure.ts'
 import { aroundEach, type RollupSink } from '../sinks/rollup-sink.ts'
 import { sleep, type Timers } from '../timers.ts'
 import { RawRows } from '../window/raw-rows.ts'
+
+/** The refused records are named in the journals: who starts from the last commit passes them. */
+export class RecordsQuarantined extends Failure {}
 
 export type RefusalPorts = Readonly<{
   timers: Timers
@@ -80,10 +83,12 @@ function quarantined(
   const told = records.map(({ partition, offset }) => quarantine(partition, offset, detail))
   const where = records.map(({ partition, offset }) => `${partition}/${offset}`).slice(0, 20)
   const what = `the tables refuse ${records.length} records for good (${where.join(', ')})`
-  const next = told.every(Boolean)
-    ? 'they are dead-lettered after the start that follows'
-    : 'and there is no journal to name them in: set journalFolder'
-  return new Failure('internal', `${what}: ${next}: ${detail}`, { cause: error })
+  if (!told.every(Boolean)) {
+    const next = 'and there is no journal to name them in: set journalFolder'
+    return new Failure('internal', `${what}: ${next}: ${detail}`, { cause: error })
+  }
+  const next = 'they are dead-lettered after the start that follows'
+  return new RecordsQuarantined('internal', `${what}: ${next}: ${detail}`, { cause: error })
 }
 
 type Part = Readonly<{ rows: RawRows; from: number; to: number }>

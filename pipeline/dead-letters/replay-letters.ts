@@ -39,7 +39,7 @@ export type ReplayReport = {
   chosen: number
   /** Produced and acknowledged; in a dry run, those that would be. */
   replayed: number
-  kept: Partial<Record<KeptBecause, number>>
+  kept: Partial<Record<KeptBecause | 'gone', number>>
 }
 
 export async function replayLetters(
@@ -53,7 +53,10 @@ export async function replayLetters(
   const chosen = index.unreplayed(options.limit)
   const replay = new Replay(options, ports, chosen)
   await scanLetters(log, lettersTopic, rangesOfChosen(chosen, ranges), replay)
-  return replay.report
+  const { report } = replay
+  const met = Object.values(report.kept).reduce((sum, letters) => sum + letters, report.replayed)
+  if (met < report.chosen) report.kept.gone = report.chosen - met
+  return report
 }
 
 /** The second reading goes no further than the last chosen letter. */

@@ -19,7 +19,9 @@ export type KeptBecause =
   | 'of_another_topic'
   /** The letter holds only the beginning of the value. */
   | 'cut'
-  /** The registry still has no such schema, or it still cannot be read. */
+  /** The registry was asked, and still has no schema of its id. */
+  | 'schema_still_unknown'
+  /** Today's release still cannot read it. */
   | 'still_unreadable'
   /** Some of its samples would be refused again; its other samples were stored. */
   | 'still_refused'
@@ -41,8 +43,8 @@ export async function replayVerdict(letter: Letter, ports: JudgePorts): Promise<
   if (origin === undefined) return kept('refused_at_edge')
   if (origin.topic !== ports.topic) return kept('of_another_topic')
   if (letter.valueBytes !== undefined) return kept('cut')
-  const record = value === null ? undefined : await readable(value, ports.decoder)
-  if (record === undefined) return kept('still_unreadable')
+  const record = value === null ? 'still_unreadable' : await readable(value, ports.decoder)
+  if (typeof record === 'string') return kept(record)
   const nowMs = ports.nowMs()
   const times = { clampMs: clampMs(record.recvTs, nowMs), appendMs: nowMs }
   const isFine = (tsMs: number): boolean =>
@@ -56,17 +58,18 @@ export async function replayVerdict(letter: Letter, ports: JudgePorts): Promise<
 
 const kept = (because: KeptBecause): ReplayVerdict => ({ kind: 'kept', because })
 
-/** The record, if today's pipeline can read it. */
+/** The record, or why today's pipeline could not read it. */
 async function readable(
   value: Buffer,
   decoder: AvroDecoder<Telemetry>,
-): Promise<Telemetry | undefined> {
+): Promise<Telemetry | 'schema_still_unknown' | 'still_unreadable'> {
   let decoded = decoder.decode(value)
   if (decoded.kind === 'schema_unknown' && (await decoder.learn(decoded.schemaId))) {
     decoded = decoder.decode(value)
   }
-  if (decoded.kind !== 'value') return undefined
+  if (decoded.kind === 'schema_unknown') return 'schema_still_unknown'
+  if (decoded.kind !== 'value') return 'still_unreadable'
   const { numbers, booleans, strings } = decoded.value
   const series: readonly Entry<unknown>[] = [...numbers, ...booleans, ...strings]
-  return series.every(({ dt, v }) => dt.length === v.length) ? decoded.value : undefined
+  return series.every(({ dt, v }) => dt.length === v.length) ? decoded.value : 'still_unreadable'
 }

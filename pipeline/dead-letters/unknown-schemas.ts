@@ -7,6 +7,9 @@
  *   it has no such id, record is young  ask again, 250 ms to 5 s apart
  *   it has no such id, record is old    unknown, and for 30 s for every other record too
  *
+ * Whoever replays a record has asked the registry just before: what was unknown to others, or to an
+ * earlier replay, is asked again for each replay.
+ *
  * A record is old when `patienceMs` have passed since it was appended, or since the question: a
  * backlog of nonsense with a thousand ids costs one question each, not a thousand waits.
  */
@@ -18,6 +21,14 @@ const ASK_MS_MAX = 5_000
 const UNKNOWN_MS = 30_000
 /** Ids remembered as unknown; nonsense may bring any number of them. */
 const UNKNOWN_IDS_MAX = 10_000
+
+export type SchemaQuestion = Readonly<{
+  schemaId: number
+  /** When its record was appended. */
+  appendMs: number
+  /** Of the replay that produced the record again; undefined: it came by itself. */
+  replayId: string | undefined
+}>
 
 export type SchemaAnswer = 'readable' | 'unknown' | 'stopped'
 
@@ -33,17 +44,19 @@ export type UnknownSchemasPorts = Readonly<{
 
 export class UnknownSchemas {
   readonly #ports: UnknownSchemasPorts
-  /** Until when an id counts as unknown without another question. */
-  readonly #unknownUntilMs = new Map<number, number>()
+  /** Until when an id of a replay, or of none, counts as unknown without another question. */
+  readonly #unknownUntilMs = new Map<string, number>()
 
   constructor(ports: UnknownSchemasPorts) {
     this.#ports = ports
   }
 
   /** Resolves when it is clear what to do with a record of this id; at the latest with `signal`. */
-  async resolve(schemaId: number, appendMs: number, signal: AbortSignal): Promise<SchemaAnswer> {
+  async resolve(question: SchemaQuestion, signal: AbortSignal): Promise<SchemaAnswer> {
     const { clock, timers, patienceMs, waiting } = this.#ports
-    if (clock.nowMs() < (this.#unknownUntilMs.get(schemaId) ?? 0)) return 'unknown'
+    const { schemaId, appendMs } = question
+    const name = questionName(question)
+    if (clock.nowMs() < (this.#unknownUntilMs.get(name) ?? 0)) return 'unknown'
     const askedSinceMs = clock.monotonicMs()
     for (let delayMs = ASK_MS_MIN; !signal.aborted; delayMs = Math.min(2 * delayMs, ASK_MS_MAX)) {
       const answer = await this.#ask(schemaId)
@@ -52,7 +65,7 @@ export class UnknownSchemas {
       const isOld =
         nowMs - appendMs >= patienceMs || clock.monotonicMs() - askedSinceMs >= patienceMs
       if (answer.kind === 'none' && isOld) {
-        this.#remember(schemaId, nowMs)
+        this.#remember(name, nowMs)
         return 'unknown'
       }
       if (answer.kind === 'no_answer') waiting(schemaId, answer.why)
@@ -71,12 +84,19 @@ export class UnknownSchemas {
     }
   }
 
-  #remember(schemaId: number, nowMs: number): void {
+  #remember(name: string, nowMs: number): void {
     const [oldest] = this.#unknownUntilMs.keys()
     if (oldest !== undefined && this.#unknownUntilMs.size >= UNKNOWN_IDS_MAX) {
       this.#unknownUntilMs.delete(oldest)
     }
-    this.#unknownUntilMs.delete(schemaId)
-    this.#unknownUntilMs.set(schemaId, nowMs + UNKNOWN_MS)
+    this.#unknownUntilMs.delete(name)
+    this.#unknownUntilMs.set(name, nowMs + UNKNOWN_MS)
   }
 }
+
+/** Questions of one name have one answer, for a while. */
+export const questionName = ({
+  schemaId,
+  replayId,
+}: Pick<SchemaQuestion, 'schemaId' | 'replayId'>): string =>
+  replayId === undefined ? String(schemaId) : `${schemaId} ${replayId}`
