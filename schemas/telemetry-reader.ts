@@ -6,8 +6,11 @@
  *
  * Avro binary encoding: https://avro.apache.org/docs/1.12.0/specification/#binary-encoding
  */
-/** Beyond it avsc rounds what it reads; no time and no count of ours comes near. */
-const LONG_END = 2 ** 52
+/**
+ * Beyond it avsc rounds what it reads, and near 2^53 it refuses to write: whoever takes numbers from
+ * outside into a record has to refuse them from here on.
+ */
+export const LONG_END = 2 ** 52
 
 export const NUMBER = 0
 export const BOOLEAN = 1

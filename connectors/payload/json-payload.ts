@@ -15,13 +15,14 @@
  * - The same name twice in one object is refused: one of the two values would vanish.
  * - Times are whole milliseconds from 1970 up to 2100. Whether they are believed is not decided
  *   here: clock-check.ts.
- * - `seq` beside `values` numbers a message: a whole number from 0. An array is one message with
- *   several readings, which has no place for several numbers, so a `seq` in it is refused. Without
- *   `values` beside it `seq` is a metric like any other.
+ * - `seq` beside `values` numbers a message: a whole number from 0 up to 2^52 - 1. An array is one
+ *   message with several readings, which has no place for several numbers, so a `seq` in it is
+ *   refused. Without `values` beside it `seq` is a metric like any other.
  */
 import { isUtf8 } from 'node:buffer'
 import type { DeadLetterReason } from '../../schemas/dead-letter.ts'
 import type { Series } from '../../schemas/telemetry.ts'
+import { LONG_END } from '../../schemas/telemetry-reader.ts'
 import { scanJson } from './json-scan.ts'
 
 export const JSON_DEPTH_MAX = 16
@@ -156,15 +157,15 @@ function readingOf(document: unknown): Reading | Refused {
   if (names.length > 1 + (hasTime ? 1 : 0) + (hasNumber ? 1 : 0)) {
     return refused('payload_shape_invalid', 'only "ts" and "seq" may stand beside "values"')
   }
-  if (hasNumber && !isCount(seq)) {
-    return refused('payload_shape_invalid', '"seq" must be a whole number from 0 up to 2^53 - 1')
+  if (hasNumber && !isMessageNumber(seq)) {
+    return refused('payload_shape_invalid', '"seq" must be a whole number from 0 up to 2^52 - 1')
   }
   if (hasTime && !isTime(ts)) {
     return refused('time_invalid', '"ts" must be whole milliseconds from 1970 up to 2100')
   }
   return {
     ts: isTime(ts) ? ts : undefined,
-    seq: isCount(seq) ? seq : null,
+    seq: isMessageNumber(seq) ? seq : null,
     values,
     names: Object.keys(values),
   }
@@ -254,6 +255,9 @@ const emptySeries = (): PackedSeries => ({ numbers: [], booleans: [], strings: [
 function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
 }
+
+/** A message's own number: what a record can hold, and its readers read exactly. */
+const isMessageNumber = (value: unknown): value is number => isCount(value) && value < LONG_END
 
 const isTime = (value: unknown): value is number => isCount(value) && value < TIME_MS_MAX
 
