@@ -6,6 +6,7 @@ import { freshCheckpoint } from './checkpoint.ts'
 import { ACCEPTED_AGE_MS, emptyRecord, LOG_START_MS, logs } from '../testing/fold-log.ts'
 import { PartitionFold } from './partition-fold.ts'
 import type { FoldSnapshot } from './fold-snapshot.ts'
+import { TelemetryReader } from '../../schemas/telemetry-reader.ts'
 import { flatOf } from '../testing/flat-telemetry.ts'
 import type { RollupRow } from './rollup-row.ts'
 
@@ -52,6 +53,31 @@ const present = (snapshot: FoldSnapshot | undefined): FoldSnapshot[] =>
 
 const contents = (table: Map<string, RollupRow>) =>
   new Map([...table].map(([key, row]) => [key, row.aggregate]))
+
+test('a series is one, however its bytes are spelled', () => {
+  const fold = foldOf()
+  const record = (metric: string, n: number) => ({
+    ...emptyRecord('d0', LOG_START_MS + n),
+    numbers: [{ metric, t0: LOG_START_MS + n, dt: [0], v: [n] }],
+  })
+  const framed = (metric: string, n: number): Buffer => Buffer.from(flatOf(record(metric, n)).bytes)
+  const spellings = [0xff, 0xfe].map((byte, n) => {
+    const frame = framed('Q', n)
+    frame[frame.indexOf('Q')] = byte
+    return frame
+  })
+  // The tenant's length in two bytes, where one does.
+  const plain = framed('\ufffd', 2)
+  const [head, length] = [plain.subarray(0, 5), plain[5] ?? 0]
+  spellings.push(Buffer.concat([head, Buffer.from([length | 0x80, 0]), plain.subarray(6)]))
+  for (const [offset, frame] of spellings.entries()) {
+    const reader = new TelemetryReader()
+    assert.equal(reader.read(frame, 5), undefined)
+    fold.accept(reader, offset, LOG_START_MS + offset)
+  }
+  const counts = rowsOf(fold.snapshot()).map(({ aggregate }) => aggregate.count)
+  assert.deepEqual(counts, [3, 3])
+})
 
 test('however a log is split into flushes, the rows of windows without late data are the same, bit for bit', () => {
   const cuts = fc.array(fc.nat(39), { maxLength: 12 })

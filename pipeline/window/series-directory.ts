@@ -75,8 +75,12 @@ export class SeriesDirectory {
     const known = this.#devices[this.#index.find(bytes, identityFrom, identityTo)]
     if (known !== undefined) return known
     const { tenant, device: name } = record
+    const key = identityOf(tenant, name)
+    // Other bytes may spell the same names; those stay unknown, and come here each time.
+    const spelled = this.#devices[this.#index.find(key, 0, key.length)]
+    if (spelled !== undefined) return spelled
     const device = { tenant, name, series: [], labels: [] }
-    this.#devices[this.#index.add(bytes, identityFrom, identityTo)] = device
+    this.#devices[this.#index.add(key, 0, key.length)] = device
     return device
   }
 
@@ -91,9 +95,15 @@ export class SeriesDirectory {
       if (series !== undefined) return series
     }
     const found = this.#metrics.find(record.bytes, from, to)
-    const label = (found < 0 ? this.#metrics.add(record.bytes, from, to) : found) * KINDS + kind
+    const label = (found < 0 ? this.#metricOf(record.metricOf(entry)) : found) * KINDS + kind
     const known = device.series[device.labels.indexOf(label)]
     return known ?? this.#add(device, label, record, entry)
+  }
+
+  #metricOf(name: string): number {
+    const key = Buffer.from(name)
+    const found = this.#metrics.find(key, 0, key.length)
+    return found < 0 ? this.#metrics.add(key, 0, key.length) : found
   }
 
   #add(device: Device, label: number, record: TelemetryReader, entry: number): Series {
@@ -107,6 +117,22 @@ export class SeriesDirectory {
     this.#size += 1
     return series
   }
+}
+
+/**
+ * Tenant and device as Avro spells them. A length may be padded, and bytes that are not UTF-8 read as
+ * U+FFFD: two Series of one name would fold its windows twice, and each would overwrite the other.
+ */
+function identityOf(tenant: string, device: string): Buffer {
+  const parts: Buffer[] = []
+  for (const text of [tenant, device]) {
+    const bytes = Buffer.from(text)
+    const length: number[] = []
+    let left = bytes.length * 2
+    for (; left >= 0x80; left = Math.floor(left / 0x80)) length.push((left % 0x80) | 0x80)
+    parts.push(Buffer.from([...length, left]), bytes)
+  }
+  return Buffer.concat(parts)
 }
 
 function withoutIdle(
