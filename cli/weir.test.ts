@@ -36,6 +36,13 @@ test('an unknown command is refused with the nearest one and exit code 2', () =>
   assert.match(weir('xyzzy').stderr, /`weir --help` lists them/)
 })
 
+test('a command of commands names the nearest one, and lists them', () => {
+  const { status, stderr } = weir('bench', 'rolup')
+  assert.equal(status, 2)
+  assert.match(stderr, /^weir bench: "rolup" is none of these\. Did you mean rollup\?\n[^]*catchup/)
+  assert.match(weir('dlq').stderr, /^weir dlq: say which of these\.\n[^]*replay/)
+})
+
 test('without a command the help is shown, and nothing was done', () => {
   const { status, stdout, stderr } = weir()
   assert.equal(status, 2)

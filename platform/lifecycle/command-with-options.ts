@@ -4,6 +4,7 @@
  */
 import { Failure } from '../failure.ts'
 import { helpText } from '../config/help-text.ts'
+import { nearestName } from '../config/nearest-name.ts'
 import type { OptionTable, OptionValues } from '../config/options.ts'
 import { readOptions } from '../config/read-options.ts'
 import type { Command } from './command.ts'
@@ -60,9 +61,18 @@ export function commandOfCommands(
     async run([word = '', ...rest], env) {
       const command = Object.hasOwn(commands, word) ? commands[word] : undefined
       if (command !== undefined) return command.run(rest, env)
-      const asked = word === '--help'
-      ;(asked ? process.stdout : process.stderr).write(help)
-      return asked ? EXIT.ok : EXIT.usage
+      if (word === '--help') {
+        process.stdout.write(help)
+        return EXIT.ok
+      }
+      process.stderr.write(`weir ${name}: ${unknownWord(word, Object.keys(commands))}\n\n${help}`)
+      return EXIT.usage
     },
   }
+}
+
+function unknownWord(word: string, known: readonly string[]): string {
+  if (word === '') return 'say which of these.'
+  const nearest = nearestName(word, known)
+  return `"${word}" is none of these.${nearest === undefined ? '' : ` Did you mean ${nearest}?`}`
 }

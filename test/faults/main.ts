@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { commandWithOptions } from '../../platform/lifecycle/command-with-options.ts'
 import { median, printJson, printTable } from '../../loadtest/report.ts'
+import { Failure } from '../../platform/failure.ts'
 import { EXIT } from '../../platform/lifecycle/exit-codes.ts'
 import { packageRoot } from '../../platform/package-root.ts'
 import { FAULTS, UNPLAYED, whyNot } from './rig/catalogue.ts'
@@ -54,6 +55,11 @@ export const faultsCommand = commandWithOptions({
       options.only.length === 0 || options.only.some((text) => name.includes(text))
     const chosen = FAULTS.filter(({ name }) => isWanted(name))
     const missing = UNPLAYED.filter(({ name }) => isWanted(name))
+    if (chosen.length + missing.length === 0 && !isWanted(HAZARDS_NAME)) {
+      // No fault at all would end with "every promise held".
+      const asked = options.only.join(',')
+      throw new Failure('config_invalid', `--only: no fault has "${asked}" in its name; see --list`)
+    }
     if (options.list) {
       const rows = chosen.map((fault) => [fault.number, fault.name, whyNot(fault) ?? ''])
       printTable([

@@ -1,18 +1,13 @@
 /**
  * `npm run simulate`: tries the rollup half of the pipeline on seeded schedules of everything that
- * can happen to it.
- *
- *   --schedules N   how many (10,000)          --seed S     the first seed (random; printed)
- *   --workers W     threads (1)                --mutant M   with that rule taken away
- *   --replay SEED   one schedule, with what happened in it, step by step
- *   --mutants       each rule taken away in turn, until it is missed
- *
- * The exit code is 1 when a schedule fails, or when a rule that was taken away is not missed.
+ * can happen to it. The exit code is 1 when a schedule fails, or when a rule that was taken away is
+ * not missed.
  */
 import { randomInt } from 'node:crypto'
 import { parseArgs } from 'node:util'
 import { Worker } from 'node:worker_threads'
 import { systemClock } from '../../platform/clock.ts'
+import { EXIT } from '../../platform/lifecycle/exit-codes.ts'
 import {
   addCounts,
   type CampaignResult,
@@ -29,18 +24,20 @@ import { type Outcome, runSchedule } from './simulation.ts'
 const MUTANT_SCHEDULES = 50_000
 const PROGRESS_MS = 10_000
 
-const { values: options } = parseArgs({
-  options: {
-    schedules: { type: 'string', default: '10000' },
-    seed: { type: 'string' },
-    workers: { type: 'string', default: '1' },
-    replay: { type: 'string' },
-    mutant: { type: 'string' },
-    mutants: { type: 'boolean', default: false },
-  },
-})
+const HELP = `Usage: npm run simulate -- [options]
+
+  --schedules N   How many. Default 10000.
+  --seed S        The first seed. Default: a random one, which is printed.
+  --workers W     Threads. Default 1.
+  --replay SEED   One schedule, with what happened in it, step by step.
+  --mutant M      With that rule taken away.
+  --mutants       Each rule taken away in turn, until it is missed.
+  --help          Show this page and end.
+`
+
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
+const { values: options } = readCommandLine()
 const mutant = () => (options.mutant === undefined ? undefined : mutantNamed(options.mutant))
 const mutantOption = options.mutant === undefined ? '' : ` --mutant ${options.mutant}`
 
@@ -171,4 +168,27 @@ function integer(name: string, text: string): number {
   const value = Number(text)
   if (Number.isSafeInteger(value) && value >= 0) return value
   throw new Error(`--${name} is a number, not ${text}`)
+}
+
+function readCommandLine() {
+  try {
+    const read = parseArgs({
+      options: {
+        schedules: { type: 'string', default: '10000' },
+        seed: { type: 'string' },
+        workers: { type: 'string', default: '1' },
+        replay: { type: 'string' },
+        mutant: { type: 'string' },
+        mutants: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    })
+    if (!read.values.help) return read
+    process.stdout.write(HELP)
+    return process.exit(EXIT.ok)
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error
+    process.stderr.write(`simulate: ${error.message}; --help lists all options.\n`)
+    return process.exit(EXIT.usage)
+  }
 }
