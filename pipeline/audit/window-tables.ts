@@ -1,15 +1,13 @@
 /** Reads rollup rows and raw samples of some series in a span of event time, series by series. */
 import type { Clickhouse } from '../../platform/clickhouse/clickhouse.ts'
+import { tableTtlDays } from '../../platform/clickhouse/table-ttl.ts'
+import { DAY_MS } from '../../schemas/telemetry.ts'
+import { rollupTable } from '../sinks/rollup-tables.ts'
 import { forEachSample, SAMPLE_COLUMNS } from './sample-blocks.ts'
 import type { RawSample, WindowRow } from './window-fold.ts'
 
-export const ROLLUP_TABLES = {
-  10_000: 'rollup_10s',
-  60_000: 'rollup_1m',
-  3_600_000: 'rollup_1h',
-  86_400_000: 'rollup_1d',
-} as const
-export type ResolutionMs = keyof typeof ROLLUP_TABLES
+const RESOLUTIONS_MS = [10_000, 60_000, 3_600_000, 86_400_000] as const
+export type ResolutionMs = (typeof RESOLUTIONS_MS)[number]
 
 export type SeriesSpan = Readonly<{
   tenant: string
@@ -49,7 +47,7 @@ export async function readRollups(
        tuple(cnt, sum, mn, mx, first, last, toUnixTimestamp64Milli(first_ts),
          toUnixTimestamp64Milli(last_ts)) AS n,
        tuple(first_text, last_text) AS x
-     FROM ${ROLLUP_TABLES[resolutionMs]} FINAL
+     FROM ${rollupTable(resolutionMs)} FINAL
      WHERE tenant = {tenant:String} AND series IN (${span.series.join(',')})
        AND w >= toDateTime(${span.fromMs / 1000}, 'UTC')
        AND w < toDateTime(${span.toMs / 1000}, 'UTC')
@@ -96,22 +94,16 @@ export async function readRaw(
   )
 }
 
-const TTL_DAYS = /toIntervalDay\((\d+)\)/
-const DAY_MS = 86_400_000
-
-/** Start of what each rollup table still keeps for sure, by its own TTL. */
+/** Start of what each rollup table still keeps for sure, by its own TTL; -Infinity without one. */
 export async function keptFromMs(
   clickhouse: Pick<Clickhouse, 'select'>,
   nowMs: number,
 ): Promise<ReadonlyMap<ResolutionMs, number>> {
-  const tables = await clickhouse.select<{ name: string; engine_full: string }>(
-    'SELECT name, engine_full FROM system.tables WHERE database = currentDatabase()',
+  const ttlDays = await tableTtlDays(clickhouse)
+  return new Map(
+    RESOLUTIONS_MS.map((resolutionMs) => {
+      const days = ttlDays.get(rollupTable(resolutionMs)) ?? Infinity
+      return [resolutionMs, nowMs - (days - 1) * DAY_MS]
+    }),
   )
-  const kept = new Map<ResolutionMs, number>()
-  for (const resolutionMs of [10_000, 60_000, 3_600_000, 86_400_000] as const) {
-    const table = tables.find(({ name }) => name === ROLLUP_TABLES[resolutionMs])
-    const days = TTL_DAYS.exec(table?.engine_full ?? '')?.[1]
-    kept.set(resolutionMs, days === undefined ? 0 : nowMs - (Number(days) - 1) * DAY_MS)
-  }
-  return kept
 }
