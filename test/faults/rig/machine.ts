@@ -16,11 +16,6 @@ export function canFilter(): boolean {
   return HAS_NAMESPACES && works('iptables', ['-n', '-L', 'INPUT'])
 }
 
-export const canShape = (): boolean =>
-  HAS_NAMESPACES &&
-  works('tc', ['qdisc', 'add', 'dev', 'lo', 'root', 'netem', 'delay', '0ms']) &&
-  works('tc', ['qdisc', 'del', 'dev', 'lo', 'root'])
-
 export const fakeClockLibrary = (): string | undefined =>
   existsSync(FAKETIME) ? FAKETIME : undefined
 
