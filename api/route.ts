@@ -98,7 +98,7 @@ function parseText(spec: ParameterSpec & { kind: 'text' }, text: string): string
   // Postgres cannot hold U+0000, so nothing we keep can match it.
   if (text.includes('\0')) throw invalid(`${name} must not contain U+0000.`, name)
   if (pattern !== undefined && !new RegExp(pattern, 'u').test(text)) {
-    throw invalid(`${name} must match ${pattern}.`, name)
+    throw invalid(`${name} must match ${pattern}. ${spec.doc}`, name)
   }
   return text
 }
