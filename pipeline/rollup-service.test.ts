@@ -5,7 +5,7 @@ import { systemClock } from '../platform/clock.ts'
 import { Failure } from '../platform/failure.ts'
 import { MemoryLogServer } from '../platform/kafka/testing/memory-log-server.ts'
 import { createMemoryLog } from '../platform/kafka/testing/memory-log.ts'
-import type { Checkpoint, Log } from '../platform/kafka/log.ts'
+import type { Checkpoint } from '../platform/kafka/log.ts'
 import { createLogger } from '../platform/observe/json-logger.ts'
 import { Metrics } from '../platform/observe/metrics.ts'
 import { createAvroDecoder, createAvroEncoder } from '../schemas/avro-codec.ts'
@@ -53,13 +53,9 @@ function world() {
     partition.push({ timestampMs: appendMs, key: Buffer.from('acme/d0'), value, headers: {} })
   }
 
-  async function start(
-    port: RollupSink = sink,
-    options: Partial<RollupOptions> = {},
-    log: Log = createMemoryLog({ server, clock: systemClock }),
-  ) {
+  async function start(port: RollupSink = sink, options: Partial<RollupOptions> = {}) {
     const services = await composeRollup({
-      log,
+      log: createMemoryLog({ server, clock: systemClock }),
       sink: port,
       codecs: {
         decoder: createAvroDecoder<Telemetry>({
@@ -305,28 +301,3 @@ test('an offset is passed only when its dead letter is in the log', async () => 
   assert.deepEqual(letters.map(({ value }) => value?.toString()), ['noise']) // prettier-ignore
   await stop()
 })
-
-for (const metadata of ['somebody else', undefined]) {
-  const asks = metadata === undefined ? 'a batch behind a gap' : 'an assignment'
-  test(`a log that stops answering ${asks} does not make a drain fail`, async () => {
-    const { push, start, partition, commit, until, position, topics } = world()
-    for (let n = 0; n < 4; n += 1) push(BASE_MS + n)
-    if (metadata === undefined) partition.truncate(3)
-    else commit({ offset: 2, metadata })
-    const log = createMemoryLog({ server: topics, clock: systemClock })
-    let asked = 0
-    const admin = Object.assign(log.admin(), {
-      offsetsAt: () => {
-        asked += 1
-        return Promise.reject(new Failure('unavailable', 'no answer'))
-      },
-    })
-    const { failure, stop } = await start(undefined, {}, { ...log, admin: () => admin })
-    let failed: unknown
-    failure.catch((error: unknown) => (failed = error))
-    await until(() => asked > 0)
-    await stop()
-    assert.equal(failed, undefined)
-    assert.equal(position(), -1)
-  })
-}

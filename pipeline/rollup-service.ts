@@ -122,19 +122,14 @@ export class RollupService implements Service {
     this.#consumer = ports.consumer({
       assigned: (assignment) => this.#assigned(assignment),
       revoked: (_topic, partition) => this.#revoked(partition),
-      batch: (batch) => this.#batch(batch).catch((error: unknown) => this.#failedBatch(error)),
+      batch: (batch) => this.#batch(batch),
     })
     this.#runnerPorts = this.#portsOfRunners()
     this.#flushes = this.#flushLoop()
     const own = new Promise<never>((_, reject) => {
       this.#fail = reject
     })
-    const ofConsumer = this.#consumer.failure.catch((error: unknown) => {
-      // Who drains starts nothing any more: the next owner asks what was not answered here.
-      if (this.#draining) return new Promise<never>(() => undefined)
-      throw error
-    })
-    this.failure = Promise.race([own, ofConsumer, this.#flushes.failure])
+    this.failure = Promise.race([own, this.#consumer.failure, this.#flushes.failure])
     this.failure.catch(() => undefined)
   }
 
@@ -262,12 +257,6 @@ export class RollupService implements Service {
     if (this.#gate.bytes >= this.#options.flushBytes) this.#flushes.hurry()
     if (!this.#gate.hasRoom()) await this.#gate.room()
     if (!this.#ports.writer.hasRoom()) await this.#ports.writer.room()
-  }
-
-  /** What a drain cuts short is not passed, so that the next owner takes it. */
-  #failedBatch(error: unknown): void {
-    if (!this.#draining) throw error
-    this.#ports.logger.warn('a batch was not taken to its end', { error: String(error) })
   }
 
   #flushLoop(): FlushLoop {
