@@ -8,12 +8,14 @@ export function progressLine(command: string) {
   const isTerminal = process.stderr.isTTY
   let startedMs = systemClock.monotonicMs()
   let shownMs = startedMs
+  let toldMs = startedMs
   let counted = ''
   return {
     show(done: number, all: number, what: string): void {
-      if (what !== counted) startedMs = systemClock.monotonicMs() - 1 // Of what comes, not of all.
-      counted = what
       const nowMs = systemClock.monotonicMs()
+      if (counted !== '' && what !== counted) startedMs = toldMs // The rate of these, not of all.
+      counted = what
+      toldMs = nowMs
       if (nowMs - shownMs < (isTerminal ? TERMINAL_MS : ELSEWHERE_MS)) return
       shownMs = nowMs
       const perSecond = Math.round(done / Math.max(0.001, (nowMs - startedMs) / 1000))

@@ -3,7 +3,7 @@
  * windows and the corrections, and writes the rows that come out differently.
  */
 import type { RollupSink } from '../sinks/rollup-sink.ts'
-import type { RollupRow, RowHead } from '../window/rollup-row.ts'
+import type { RollupRow } from '../window/rollup-row.ts'
 import type { SeriesRef } from '../window/series.ts'
 import { seriesIdAsBigint } from '../window/series-id.ts'
 import { SketchBuilder } from '../window/sketch-builder.ts'
@@ -51,16 +51,21 @@ export async function refoldStretch(
   )
   const refold = new StretchRefold(closedToMs, await raw.kinds(stretch), sizes)
   await raw.read(stretch, refold)
-  refold.finish()
+  refold.end()
   for (const { stored, rewritten } of sizes) {
     counts.withoutSamples += stored.unmet
     await rewritten.write()
   }
 }
 
+const JUDGED_AT_ONCE = 1_024
+
 type Size = Readonly<{ resolutionMs: number; stored: StoredWindows; rewritten: RewrittenRows }>
 type Open = {
   readonly size: Size
+  /** Closed and not compared yet: a batch of rows for each window would cost more than its samples. */
+  folded: RollupRows<SeriesRef>
+  foldedOffsets: number[]
   readonly collector: WindowCollector
   series: PlacedSeries | undefined
   startMs: number
@@ -86,6 +91,7 @@ class StretchRefold implements RawSampleFold {
     this.#kinds = kinds
     this.#open = sizes.map((size) => ({
       ...{ size, collector: new WindowCollector() },
+      ...{ folded: new RollupRows<SeriesRef>(size.resolutionMs), foldedOffsets: [] },
       ...{ series: undefined, startMs: 0, newestOffset: 0 },
     }))
   }
@@ -120,20 +126,32 @@ class StretchRefold implements RawSampleFold {
     for (const open of this.#open) this.#close(open)
   }
 
+  end(): void {
+    this.finish()
+    for (const open of this.#open) judgeFolded(open)
+  }
+
   #close(open: Open): void {
-    const { series, startMs, newestOffset, size } = open
+    const { series, startMs, newestOffset, folded, foldedOffsets } = open
     open.series = undefined
     if (series === undefined) return
-    const folded = new RollupRows<SeriesRef>(size.resolutionMs)
-    const head: Omit<RowHead<SeriesRef>, 'startMs'> = {
-      ...{ series, partition: series.partition, final: true },
-      ...{ correctedAtMs: 0, version: 0 },
-    }
+    const { partition } = series
+    const head = { series, partition, startMs, final: true, correctedAtMs: 0, version: 0 }
     open.collector.writeTo(folded, head, this.#sketch)
-    const { aggregate } = folded.at(0)
-    const verdict = size.stored.judge(windowKey(series, startMs), aggregate, newestOffset)
-    if (!size.rewritten.count(verdict)) return
+    foldedOffsets.push(newestOffset)
+    if (folded.count >= JUDGED_AT_ONCE) judgeFolded(open)
+  }
+}
+
+function judgeFolded(open: Open): void {
+  const { size, folded, foldedOffsets } = open
+  open.folded = new RollupRows(size.resolutionMs)
+  open.foldedOffsets = []
+  for (const [row, newestOffset] of foldedOffsets.entries()) {
+    const { aggregate, ...head } = folded.at(row)
+    const verdict = size.stored.judge(windowKey(head.series, head.startMs), aggregate, newestOffset)
+    if (!size.rewritten.count(verdict)) continue
     const { version, correctedAtMs } = verdict
-    size.rewritten.rows.addMerged({ ...head, startMs, version, correctedAtMs }, aggregate)
+    size.rewritten.rows.addMerged({ ...head, version, correctedAtMs }, aggregate)
   }
 }

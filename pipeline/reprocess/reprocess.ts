@@ -3,8 +3,8 @@
  * that folds differently (FOLD_EPOCH), or when rows are in doubt. Only windows that the pipeline
  * has closed; never a slice of the log, whose first and last windows would be partial.
  *
- *   1  every day, or every hour of a large day: versions, then raw rows, folded; what differs is written at its
- *      version's offset under a higher fold epoch
+ *   1  every day, or every hour of a large day: versions, then raw rows, folded; what differs is
+ *      written at its version's offset under a higher fold epoch
  *   2  when no flush goes on that may have read minutes before they were rewritten: hours, then days,
  *      the same from their children, those included that have ended meanwhile
  *   3  2 again, until nothing differs
