@@ -11,6 +11,8 @@ import { type RollupRow, RollupRows } from './window/rollup-row.ts'
 import type { SeriesRef } from './window/series.ts'
 import { CASCADES, RESOLUTIONS_MS, windowStartMs } from './window/tumbling-windows.ts'
 
+/** A week of hours. */
+const PARENTS_PER_READ = 168
 /** Rows held while others are being read. */
 const ROWS_MAX = 20_000
 /** The children of hours; what is corrected there is corrected in hours and days. */
@@ -56,12 +58,34 @@ async function writeEnded(range: Range, cascade: Cascade, sink: RollupSink): Pro
   const { fromMs, toMs, snapshots } = range
   const partitions = snapshots.map(({ partition }) => partition)
   let written = 0
-  for (const startMs of await sink.parentStarts({ ...cascade, partitions, fromMs, toMs })) {
+  const starts = await sink.parentStarts({ ...cascade, partitions, fromMs, toMs })
+  for (const { startMs, endMs } of stretches(starts, cascade.parentMs)) {
     const begin = (): ParentFold => new ParentFold({ snapshots, cascade, sink, corrected: false })
-    const fold = await sink.readRollups({ ...cascade, partitions, startMs }, begin)
+    const fold = await sink.readRollups({ ...cascade, partitions, startMs, endMs }, begin)
     written += await fold.finish()
   }
   return written
+}
+
+/**
+ * Stretches of time that hold all of these parents. After a long upload thousands have ended, and
+ * a question for each would take minutes; one for all would open hundreds of table partitions.
+ */
+export function* stretches(
+  starts: readonly number[],
+  parentMs: number,
+): Generator<Readonly<{ startMs: number; endMs: number }>> {
+  let startMs: number | undefined
+  let endMs = 0
+  for (const each of starts) {
+    if (startMs !== undefined && each + parentMs - startMs > PARENTS_PER_READ * parentMs) {
+      yield { startMs, endMs }
+      startMs = undefined
+    }
+    startMs ??= each
+    endMs = each + parentMs
+  }
+  if (startMs !== undefined) yield { startMs, endMs }
 }
 
 async function writeCorrected(

@@ -27,6 +27,8 @@ export class TelemetryReader {
   /** The device's own number of the message; -1 where it gave none. */
   seq = -1
   shiftMs = 0
+  /** True for the record that carries only the passing of time. */
+  isTick = false
 
   /** Series of the record: kind, where the metric's name stands, where its samples end. */
   entryCount = 0
@@ -64,20 +66,16 @@ export class TelemetryReader {
     return this.bytes.toString('utf8', this.metricFrom[entry], this.metricTo[entry])
   }
 
-  /** True for the record that carries only the passing of time. */
-  get isTick(): boolean {
-    return this.identityTo - this.identityFrom === 2
-  }
-
   /** Reads the body that starts at `from` and ends with the bytes. Answers what is wrong, if so. */
   read(bytes: Buffer, from: number): string | undefined {
     this.#begin(bytes, from)
     this.identityFrom = from
     this.#tenantAt = from
-    this.#skipString()
+    const tenantBytes = this.#skipString()
     this.#deviceAt = this.#at
-    this.#skipString()
+    const deviceBytes = this.#skipString()
     this.identityTo = this.#at
+    this.isTick = tenantBytes === 0 && deviceBytes === 0
     this.recvTs = this.#long()
     this.#skipString()
     this.stamped = this.#byte() !== 0
@@ -86,6 +84,9 @@ export class TelemetryReader {
     this.#entries(TEXT)
     this.seq = this.#optionalLong()
     this.shiftMs = this.#small()
+    if (this.entryCount > 0 && (tenantBytes === 0 || deviceBytes === 0)) {
+      this.#fault ??= 'samples of nobody: a tenant and a device must be named'
+    }
     return this.#verdict()
   }
 
@@ -192,9 +193,11 @@ export class TelemetryReader {
     return 0
   }
 
-  #skipString(): void {
+  /** Answers how many bytes it has. */
+  #skipString(): number {
     const bytes = this.#length()
     this.#at += bytes
+    return bytes
   }
 
   #length(): number {

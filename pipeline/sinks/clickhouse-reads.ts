@@ -83,8 +83,8 @@ export async function readRollups<F extends RowFold>(
       },
     )
   if ('partitions' in query) {
-    const { partitions, startMs } = query
-    const inParent = between('w', startMs, startMs + parentMs)
+    const { partitions, startMs, endMs = startMs + parentMs } = query
+    const inParent = between('w', startMs, endMs)
     await read(`part IN (${partitions.join(',')}) AND ${inParent}`, {})
     return fold
   }

@@ -30,10 +30,13 @@ export interface RowFold {
 
 /** Windows of one size that lie in windows of another, which are merged from them. */
 export type Cascade = Readonly<{ childMs: number; parentMs: number }>
-/** The children of one parent window of all series of some partitions, or of some series. */
+/**
+ * The children of neighbouring parent windows, one where no end is given, of all series of some
+ * partitions; or of some parents of some series.
+ */
 export type ChildQuery = Cascade &
   (
-    | Readonly<{ partitions: readonly number[]; startMs: number }>
+    | Readonly<{ partitions: readonly number[]; startMs: number; endMs?: number }>
     | Readonly<{ cells: readonly SeriesCells<SeriesRef>[] }>
   )
 export type ParentQuery = Cascade &

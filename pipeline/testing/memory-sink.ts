@@ -159,8 +159,9 @@ const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 function wantedBy(query: ChildQuery): (row: StoredRollup) => boolean {
   const { parentMs } = query
   if ('partitions' in query) {
+    const { partitions, startMs: fromMs, endMs = fromMs + parentMs } = query
     return ({ partition, startMs }) =>
-      query.partitions.includes(partition) && windowStartMs(startMs, parentMs) === query.startMs
+      partitions.includes(partition) && startMs >= fromMs && startMs < endMs
   }
   const cells = new Set(
     query.cells.flatMap(({ series, cellStartsMs }) =>

@@ -115,10 +115,10 @@ function* children(
   const { childMs, parentMs } = query
   const parentOf = ({ startMs }: StoredRollup): number => windowStart(startMs, parentMs)
   if ('partitions' in query) {
-    const { partitions, startMs } = query
+    const { partitions, startMs: fromMs, endMs = fromMs + parentMs } = query
     for (const { place } of tables.series.values()) {
-      const wanted = (row: StoredRollup): boolean =>
-        partitions.includes(row.partition) && parentOf(row) === startMs
+      const wanted = ({ partition, startMs }: StoredRollup): boolean =>
+        partitions.includes(partition) && startMs >= fromMs && startMs < endMs
       for (const row of tables.readRollups(place, childMs, wanted)) yield { place, row }
     }
     return
