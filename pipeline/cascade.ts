@@ -18,49 +18,34 @@ const ROWS_MAX = 20_000
 /** The children of hours; what is corrected there is corrected in hours and days. */
 const MINUTE_INDEX = RESOLUTIONS_MS.indexOf(CASCADES[0].childMs)
 
-/** Resolves with the number of rows written. The minutes of the snapshots must be durable. */
-export async function writeCascades(
-  snapshots: readonly SettledSnapshot[],
-  sink: RollupSink,
-): Promise<number> {
+/** Resolves with the number of rows written. The minutes of the snapshot must be durable. */
+export async function writeCascades(snapshot: SettledSnapshot, sink: RollupSink): Promise<number> {
   let written = 0
   for (const cascade of CASCADES) {
-    for (const range of endedRanges(snapshots, cascade.parentMs)) {
-      written += await writeEnded(range, cascade, sink)
-    }
-    for (const snapshot of snapshots) written += await writeCorrected(snapshot, cascade, sink)
+    written += await writeEnded(snapshot, cascade, sink)
+    written += await writeCorrected(snapshot, cascade, sink)
   }
   return written
 }
 
-type Range = Readonly<{ fromMs: number; toMs: number; snapshots: SettledSnapshot[] }>
-
-/** Starts of the parents that ended in (C of the last commit, C]; partitions that agree together. */
-function endedRanges(snapshots: readonly SettledSnapshot[], parentMs: number): Iterable<Range> {
-  const ranges = new Map<string, Range>()
-  for (const snapshot of snapshots) {
-    const { fromMs, toMs } = endedRange(snapshot, parentMs)
-    if (fromMs >= toMs) continue
-    const key = `${fromMs} ${toMs}`
-    const range = ranges.get(key) ?? { fromMs, toMs, snapshots: [] }
-    ranges.set(key, range)
-    range.snapshots.push(snapshot)
-  }
-  return ranges.values()
-}
-
+/** Starts of the parents that ended in (C of the last commit, C]. */
 const endedRange = ({ cascadedToMs, checkpoint }: SettledSnapshot, parentMs: number) => ({
   fromMs: windowStartMs(cascadedToMs, parentMs),
   toMs: windowStartMs(checkpoint.closedToMs, parentMs),
 })
 
-async function writeEnded(range: Range, cascade: Cascade, sink: RollupSink): Promise<number> {
-  const { fromMs, toMs, snapshots } = range
-  const partitions = snapshots.map(({ partition }) => partition)
+async function writeEnded(
+  snapshot: SettledSnapshot,
+  cascade: Cascade,
+  sink: RollupSink,
+): Promise<number> {
+  const { fromMs, toMs } = endedRange(snapshot, cascade.parentMs)
+  if (fromMs >= toMs) return 0
+  const partitions = [snapshot.partition]
   let written = 0
   const starts = await sink.parentStarts({ ...cascade, partitions, fromMs, toMs })
   for (const { startMs, endMs } of stretches(starts, cascade.parentMs)) {
-    const begin = (): ParentFold => new ParentFold({ snapshots, cascade, sink, corrected: false })
+    const begin = (): ParentFold => new ParentFold({ snapshot, cascade, sink, corrected: false })
     const fold = await sink.readRollups({ ...cascade, partitions, startMs, endMs }, begin)
     written += await fold.finish()
   }
@@ -95,8 +80,7 @@ async function writeCorrected(
 ): Promise<number> {
   let written = 0
   for (const cells of bundled(correctedParents(snapshot, cascade.parentMs))) {
-    const snapshots = [snapshot]
-    const begin = (): ParentFold => new ParentFold({ snapshots, cascade, sink, corrected: true })
+    const begin = (): ParentFold => new ParentFold({ snapshot, cascade, sink, corrected: true })
     const fold = await sink.readRollups({ ...cascade, cells }, begin)
     written += await fold.finish()
   }
@@ -120,7 +104,7 @@ function* correctedParents(
 }
 
 type ParentOptions = Readonly<{
-  snapshots: readonly SettledSnapshot[]
+  snapshot: SettledSnapshot
   cascade: Cascade
   sink: RollupSink
   corrected: boolean
@@ -129,27 +113,23 @@ type ParentOptions = Readonly<{
 /** Merges children, which come in the order of their series and starts, into their parents. */
 class ParentFold implements RowFold {
   readonly #options: ParentOptions
-  readonly #byPartition: ReadonlyMap<number, SettledSnapshot>
   #rows: RollupRows<SeriesRef>
   #written = 0
   #series: SeriesRef | undefined
   #startMs = 0
-  #partition = 0
   #state: WindowState = emptyWindowState()
 
   constructor(options: ParentOptions) {
     this.#options = options
-    this.#byPartition = new Map(options.snapshots.map((each) => [each.partition, each]))
     this.#rows = new RollupRows(options.cascade.parentMs)
   }
 
-  add({ series, partition, startMs, aggregate }: RollupRow<SeriesRef>): void {
+  add({ series, startMs, aggregate }: RollupRow<SeriesRef>): void {
     const parentStartMs = windowStartMs(startMs, this.#options.cascade.parentMs)
     if (!this.#continues(series, parentStartMs)) {
       this.#close()
       this.#series = series
       this.#startMs = parentStartMs
-      this.#partition = partition
       this.#state = emptyWindowState()
     }
     mergeInto(this.#state, aggregate)
@@ -182,10 +162,8 @@ class ParentFold implements RowFold {
 
   #close(): void {
     const series = this.#series
-    const { snapshots, corrected } = this.#options
-    // A series asked for by name has children that an earlier layout of the topic may have written.
-    const snapshot = this.#byPartition.get(this.#partition) ?? snapshots[0]
-    if (series === undefined || snapshot === undefined) return
+    const { snapshot, corrected } = this.#options
+    if (series === undefined) return
     this.#series = undefined
     const head = {
       series,

@@ -60,7 +60,7 @@ export async function writeRows(
 /** The rows of the snapshot must be durable. Nothing is committed when this rejects. */
 export async function settle(flush: Settlement, ports: FlushPorts): Promise<SettleTotals> {
   const corrections = await correct(flush.snapshot, ports)
-  const cascaded = await writeCascades([flush.snapshot], ports.sink)
+  const cascaded = await writeCascades(flush.snapshot, ports.sink)
   await flush.deadLetters
   const committed = await flush.commit()
   return { corrections, cascaded, committed }

@@ -22,7 +22,6 @@ type Shelf = { newest: number; firstOffset: number }
 type Moment = Readonly<{ version: number; final: boolean }>
 
 export class WindowShelf {
-  readonly resolutionCount = RESOLUTIONS_MS.length
   readonly #partition: number
   readonly #windows = new OpenWindows()
   readonly #sketch = new SketchBuilder()

@@ -200,8 +200,8 @@ const CASCADES: readonly Mutant[] = [
     'hours-after-commit',
     'hours and days are merged before the commit',
     FLUSH,
-    ['const cascaded = await writeCascades([flush.snapshot], ports.sink);', ''],
-    [COMMIT, `${COMMIT} const cascaded = await writeCascades([flush.snapshot], ports.sink);`],
+    ['const cascaded = await writeCascades(flush.snapshot, ports.sink);', ''],
+    [COMMIT, `${COMMIT} const cascaded = await writeCascades(flush.snapshot, ports.sink);`],
   ),
   mutant(
     'hours-uncorrected',
@@ -211,7 +211,7 @@ const CASCADES: readonly Mutant[] = [
   ),
   mutant('hours-from-memory', 'hours are merged from all minutes in the table', CASCADE, [
     'mergeInto(this.#state, aggregate);',
-    `const [{ cascadedToMs }] = this.#options.snapshots;
+    `const { cascadedToMs } = this.#options.snapshot;
      if (this.#options.corrected || startMs + this.#options.cascade.childMs > cascadedToMs)
        mergeInto(this.#state, aggregate);`,
   ]),
