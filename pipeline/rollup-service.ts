@@ -310,6 +310,7 @@ export class RollupService implements Service {
 
   #settled(partition: number, totals: SettleTotals): void {
     this.#meter.settled(totals)
+    if (!totals.committed) this.#runners.get(partition)?.fold.repeatCommit()
     if (!this.#held.has(partition) || this.#flushes.unsettled(partition) > UNSETTLED_MAX / 2) return
     this.#held.delete(partition)
     this.#consumer.resume(this.#options.topic, partition)

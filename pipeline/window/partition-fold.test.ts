@@ -273,6 +273,23 @@ test('a record that a replay cannot read leaves its windows to raw, where it may
   assert.equal(snapshot?.late.count, 3)
 })
 
+test('a refused commit comes again although nothing else arrives, but never while replaying', () => {
+  const fold = foldOf()
+  for (const n of [0, 1]) {
+    fold.accept(flatOf(single(LOG_START_MS + n, n)), n, LOG_START_MS + n)
+  }
+  const refused = fold.snapshot()?.checkpoint
+  assert.equal(fold.snapshot(), undefined)
+  fold.repeatCommit()
+  const repeated = fold.snapshot()
+  assert.deepEqual([repeated?.checkpoint, repeated?.raw.count], [refused, 0])
+
+  // The window that holds S is not read yet: S would be taken for P.
+  const successor = new PartitionFold(OPTIONS, refused ?? freshCheckpoint(0))
+  successor.repeatCommit()
+  assert.equal(successor.snapshot(), undefined)
+})
+
 test('series without an open window are forgotten beyond the bound, and announced again', () => {
   const fold = new PartitionFold({ ...OPTIONS, idleSeriesMax: 10 }, freshCheckpoint(0))
   let announced = 0

@@ -57,6 +57,8 @@ export class PartitionFold {
   #position: number
   /** C */
   #closedToMs: number
+  /** P of the checkpoint we started from; -1 once nothing is replayed any more after a gap. */
+  #restoredPosition: number
   /** C of the checkpoint we started from: what ends before it was final, and corrected, by then. */
   readonly #restoredClosedToMs: number
   #maxTsMs: number
@@ -86,6 +88,7 @@ export class PartitionFold {
     this.#shelf = new WindowShelf(options.partition)
     this.#raw = new RawRows(options.partition)
     this.#position = restored.position
+    this.#restoredPosition = restored.position
     this.#snapshotPosition = restored.position
     this.#closedToMs = restored.closedToMs
     this.#restoredClosedToMs = restored.closedToMs
@@ -159,6 +162,7 @@ export class PartitionFold {
     this.#position = Math.min(this.#position, nextOffset)
     this.#skipped = this.#skipped.filter((offset) => offset < this.#position)
     this.#snapshotPosition = -1
+    this.#restoredPosition = -1
     this.#leaveToRaw(largestAppendMs)
   }
 
@@ -207,6 +211,12 @@ export class PartitionFold {
     this.#late = new LateMarks()
     this.#oldestLateAppendMs = Infinity
     return snapshot
+  }
+
+  /** The last snapshot's commit was refused: the next flush comes even when P stays where it is. */
+  repeatCommit(): void {
+    // While replaying, what P stands for is not in the windows yet: S would be wrong.
+    if (this.#position > this.#restoredPosition) this.#snapshotPosition = -1
   }
 
   /**

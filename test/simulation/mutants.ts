@@ -19,6 +19,7 @@ const FOLD = 'pipeline/window/partition-fold.js'
 const FLUSH = 'pipeline/write-flush.js'
 const CASCADE = 'pipeline/cascade.js'
 const RUNNER = 'pipeline/partition-runner.js'
+const SERVICE = 'pipeline/rollup-service.js'
 
 const mutant = (
   name: string,
@@ -69,6 +70,10 @@ const POSITION: readonly Mutant[] = [
   mutant('replay-flushes', 'no rows and no commit while replaying', FOLD, [
     'this.#position === this.#snapshotPosition || ',
     '',
+  ]),
+  mutant('refusal-forgotten', 'a refused commit is repeated', SERVICE, [
+    'if (!totals.committed)',
+    'if (false)',
   ]),
   mutant('gap-trusted', 'behind a gap of the log, windows are left to raw', RUNNER, [
     'await this.#passGap(batch.firstOffset);',
@@ -241,6 +246,7 @@ const MISSED_IN: Readonly<Record<string, readonly Trouble[]>> = {
   'replay-flushes': ['crashes', 'regressed commits', 'late samples'],
   'gap-trusted': ['lost records', 'regressed commits', 'crashes', 'late samples'],
   'metadata-guessed': ['unreadable metadata', 'crashes', 'late samples'],
+  'refusal-forgotten': ['no ticks', 'rebalances'],
   'epoch-on-top': ['rolling upgrade', 'crashes', 'rebalances'],
   'raw-expired': ['retention', 'frozen processes', 'rebalances', 'late samples'],
   'collisions-passed': ['colliding series'],

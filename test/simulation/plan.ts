@@ -35,6 +35,7 @@ export const TROUBLES = [
   'rolling upgrade',
   'half inserts',
   'colliding series',
+  'no ticks',
 ] as const
 export type Trouble = (typeof TROUBLES)[number]
 
@@ -67,6 +68,7 @@ const SHARE: Readonly<Record<Trouble, number>> = {
   'rolling upgrade': 0.35,
   'half inserts': 0.6,
   'colliding series': 0.02,
+  'no ticks': 0.15,
 }
 
 export type Plan = Readonly<{

@@ -35,6 +35,8 @@ export type Counts = Record<
 const FLUSH_INTERVAL_MS = 1_000
 const LIVE_INTERVAL_MS = 2_100
 const TICK_INTERVAL_MS = 5_000
+/** Later than any schedule ends. */
+const NEVER_MS = 3_650 * DAY_MS
 const LETTER_PARTITIONS = 2
 
 export class World {
@@ -151,7 +153,7 @@ export class World {
           flushQueuedBytesMax: this.plan.flushQueuedBytesMax,
           latenessMs,
           ...RETENTION,
-          tickIntervalMs: TICK_INTERVAL_MS,
+          tickIntervalMs: this.has('no ticks') ? NEVER_MS : TICK_INTERVAL_MS,
           liveIntervalMs: LIVE_INTERVAL_MS,
           liveQueuedBytesMax: 1 << 20,
           idleSeriesMax: this.plan.idleSeriesMax,
