@@ -33,6 +33,10 @@ export class FlushLoop {
   #fail: (error: unknown) => void = () => {}
   #cancel: () => void = () => {}
   #wake: () => void = () => {}
+  /** The next beat is not waited for: somebody hurried, maybe while a flush was running. */
+  #hurried = false
+  /** Set while somebody hurries in a moment. */
+  #cancelHurry: (() => void) | undefined
   #stopping = false
   #running: Promise<void> = Promise.resolve()
 
@@ -55,15 +59,22 @@ export class FlushLoop {
     return this.#lanes.waiting(partition)
   }
 
-  /** Flushes now instead of at the next beat. */
+  /** Flushes now instead of at the next beat, or as soon as the flush that is running is over. */
   hurry(): void {
+    this.#hurried = true
     this.#wake()
+  }
+
+  /** Hurries after that long; who asks again before the next flush postpones nothing. */
+  hurryAfter(delayMs: number): void {
+    if (this.#stopping) return
+    this.#cancelHurry ??= this.#options.timers.after(delayMs, () => this.hurry())
   }
 
   /** Flushes what there is once more; resolves when that is committed. */
   async stop(): Promise<void> {
     this.#stopping = true
-    this.#wake()
+    this.hurry()
     await this.#running
     await this.#lanes.idle()
   }
@@ -74,8 +85,10 @@ export class FlushLoop {
   }
 
   async #run(): Promise<void> {
-    while (!this.#stopping) {
+    let last = false
+    while (!last) {
       await this.#beat()
+      last = this.#stopping
       await this.#flush()
     }
   }
@@ -89,12 +102,16 @@ export class FlushLoop {
       }
       this.#wake = done
       this.#cancel = this.#options.timers.after(this.#options.intervalMs, done)
-      if (this.#stopping) done()
+      if (this.#hurried) done()
     })
   }
 
   async #flush(): Promise<void> {
     const { clock, ports, collect, flushed } = this.#options
+    // What is asked from here on may be about rows that this flush does not hold.
+    this.#hurried = false
+    this.#cancelHurry?.()
+    this.#cancelHurry = undefined
     const { flushes, release } = collect()
     if (flushes.length === 0) return
     const startedMs = clock.monotonicMs()

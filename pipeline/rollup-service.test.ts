@@ -214,6 +214,15 @@ test('late samples are corrected as long as the log may have kept them', async (
   await stop()
 })
 
+test('a late sample is corrected soon, however long the beat', { timeout: 10_000 }, async () => {
+  const { push, start, settled, minute } = world()
+  const minuteMs = pushLate(push, 1)
+  const { stop } = await start(undefined, { flushIntervalMs: 60_000 })
+  await settled()
+  assert.equal(minute(minuteMs)?.aggregate.count, 2)
+  await stop()
+})
+
 test('late samples that waited longer end the service, which names the option', async () => {
   const { push, start, position } = world()
   pushLate(push, 9)

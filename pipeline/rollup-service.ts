@@ -92,6 +92,8 @@ export type RollupOptions = Pick<
 const SCHEMA_RETRY_MS = 1_000
 /** Flushes of a partition that may be written before the first of them is committed. */
 const UNSETTLED_MAX = 8
+/** Late samples gather for so long before they are corrected, where the next flush is not sooner. */
+const LATE_GATHER_MS = 250
 
 export class RollupService implements Service {
   readonly name = 'rollup'
@@ -106,6 +108,8 @@ export class RollupService implements Service {
   readonly #runnerPorts: RunnerPorts
   /** Partitions that are not read because their settling is behind. */
   readonly #held = new Set<number>()
+  /** Of the gate's bytes, those that the flush of the moment writes. */
+  #flushingBytes = 0
   #fail: (error: unknown) => void = () => {}
   #stops: (() => void)[] = []
   #draining = false
@@ -254,9 +258,16 @@ export class RollupService implements Service {
     // A partition that was revoked meanwhile gives its bytes back at once.
     if (this.#runners.get(batch.partition) !== runner) this.#gate.remove(runner.takeBytes())
     this.#meter.took(runner)
-    if (this.#gate.bytes >= this.#options.flushBytes) this.#flushes.hurry()
+    this.#hurry(runner)
     if (!this.#gate.hasRoom()) await this.#gate.room()
     if (!this.#ports.writer.hasRoom()) await this.#ports.writer.room()
+  }
+
+  #hurry({ partition, fold, isFarBehind }: PartitionRunner): void {
+    if (this.#gate.bytes - this.#flushingBytes >= this.#options.flushBytes) this.#flushes.hurry()
+    // Behind flushes that are not settled yet another one would only wait.
+    if (!fold.hasLateMarks || isFarBehind || this.#flushes.unsettled(partition) > 1) return
+    this.#flushes.hurryAfter(LATE_GATHER_MS)
   }
 
   #flushLoop(): FlushLoop {
@@ -298,7 +309,12 @@ export class RollupService implements Service {
       return crowded ? [] : (runner.takeFlush() ?? [])
     })
     const bytes = taken.reduce((sum, each) => sum + each.bytes, 0)
-    return { flushes: taken.map(({ flush }) => flush), release: () => this.#gate.remove(bytes) }
+    this.#flushingBytes = bytes
+    const release = (): void => {
+      this.#flushingBytes = 0
+      this.#gate.remove(bytes)
+    }
+    return { flushes: taken.map(({ flush }) => flush), release }
   }
 
   /** A partition that cannot commit is not read any further; the others go on. */

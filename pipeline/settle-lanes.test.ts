@@ -1,33 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { SettleLanes } from './settle-lanes.ts'
+import { emptyFlush } from './testing/empty-flush.ts'
 import { MemorySink } from './testing/memory-sink.ts'
-import { freshCheckpoint } from './window/checkpoint.ts'
-import { LateMarks } from './window/fold-snapshot.ts'
-import { RawRows } from './window/raw-rows.ts'
-import type { PartitionFlush } from './write-flush.ts'
-
-const flushOf = (
-  partition: number,
-  commit: () => Promise<boolean>,
-  deadLetters: Promise<unknown> = Promise.resolve(),
-): PartitionFlush => ({
-  snapshot: {
-    partition,
-    newSeries: [],
-    messages: [],
-    raw: new RawRows(partition),
-    rollups: [],
-    late: new LateMarks(),
-    oldestLateAppendMs: Infinity,
-    correctionVersion: 1,
-    correctedAtMs: 0,
-    cascadedToMs: 0,
-    checkpoint: freshCheckpoint(0),
-  },
-  deadLetters,
-  commit,
-})
 
 function lanesWith(failed: (error: unknown) => void) {
   const settled: number[] = []
@@ -44,9 +19,9 @@ test('a partition whose settling takes long holds up its own commits only, and i
   })
   const commits: string[] = []
   const commit = (name: string) => async () => commits.push(name) > 0
-  lanes.add(flushOf(0, commit('0a'), letter))
-  lanes.add(flushOf(0, commit('0b')))
-  lanes.add(flushOf(1, commit('1a')))
+  lanes.add(emptyFlush(0, commit('0a'), letter))
+  lanes.add(emptyFlush(0, commit('0b')))
+  lanes.add(emptyFlush(1, commit('1a')))
   while (settled.length === 0) await new Promise(setImmediate)
   assert.deepEqual(commits, ['1a'])
   assert.equal(lanes.waiting(0), 2)
@@ -60,9 +35,9 @@ test('behind a settlement that failed nothing of its partition is committed', as
   const failures: unknown[] = []
   const { settled, lanes } = lanesWith((error) => failures.push(error))
   const lost = new Error('the letter was not taken')
-  lanes.add(flushOf(0, () => assert.fail('committed over a lost letter'), Promise.reject(lost)))
-  lanes.add(flushOf(0, () => assert.fail('committed over a failed flush')))
-  lanes.add(flushOf(1, async () => true))
+  lanes.add(emptyFlush(0, () => assert.fail('committed over a lost letter'), Promise.reject(lost)))
+  lanes.add(emptyFlush(0, () => assert.fail('committed over a failed flush')))
+  lanes.add(emptyFlush(1, async () => true))
   await lanes.idle()
   assert.deepEqual(failures, [lost])
   assert.deepEqual(settled, [1])

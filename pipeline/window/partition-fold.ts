@@ -120,6 +120,11 @@ export class PartitionFold {
     return this.#raw.count + this.#shelf.closedCount + this.#late.count
   }
 
+  /** Whether the next flush corrects windows. */
+  get hasLateMarks(): boolean {
+    return this.#late.count > 0
+  }
+
   /** Folds one record. Answers the samples that must be dead-lettered before P may be committed. */
   accept(record: TelemetryReader, offset: number, appendMs: number): RefusedSamples | undefined {
     const series = this.#series
