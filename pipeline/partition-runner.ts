@@ -139,14 +139,14 @@ export class PartitionRunner {
   }
 
   #takeOne(record: LogRecord, unknownIds: ReadonlySet<string>): Refusal | undefined {
-    const { offset, timestampMs, value } = record
+    const { offset, timestampMs } = record
     if (this.fold.wasSkipped(offset)) return undefined
     const quarantined = this.#guard.journal.quarantined(offset)
     if (quarantined !== undefined) {
       this.#skip(record, quarantineStory(quarantined))
       return undefined
     }
-    const fault = value === null ? NO_VALUE : this.#ports.frames.read(value)
+    const fault = this.#read(record)
     if (fault === undefined) {
       this.#fold(record)
       return undefined
@@ -162,6 +162,14 @@ export class PartitionRunner {
     }
     this.#skip(record, story)
     return undefined
+  }
+
+  #read(record: LogRecord): FrameFault | undefined {
+    const { frames } = this.#ports
+    const { place } = record
+    if (place === undefined) return record.value === null ? NO_VALUE : frames.read(record.value)
+    const { bytes, valueFrom, valueTo } = place
+    return valueTo < valueFrom ? NO_VALUE : frames.read(bytes, valueFrom, valueTo)
   }
 
   /** Waits until the record that was refused can be taken, or dead-lettered. */

@@ -21,23 +21,36 @@ export class TelemetryFrames {
     this.#encoder = encoder
   }
 
-  /** Answers why the frame cannot be read, if so. */
-  read(frame: Buffer): FrameFault | undefined {
+  /** Answers why the frame bytes[from, to) cannot be read, if so. */
+  read(bytes: Buffer, from = 0, to = bytes.length): FrameFault | undefined {
     const { schemaId } = this.#encoder
-    if (frame.length < FRAME_BYTES || frame[0] !== 0 || frame.readUInt32BE(1) !== schemaId) {
-      return this.#readOther(frame)
+    if (to - from < FRAME_BYTES || !isFramedWith(bytes, from, schemaId)) {
+      return this.#readOther(bytes.subarray(from, to))
     }
-    return this.#readBody(frame, schemaId)
+    return this.#readBody(bytes, from, to, schemaId)
   }
 
   #readOther(frame: Buffer): FrameFault | undefined {
     const decoded = this.#decoder.decode(frame)
     if (decoded.kind !== 'value') return decoded
-    return this.#readBody(this.#encoder.encode(decoded.value), decoded.schemaId)
+    const spelled = this.#encoder.encode(decoded.value)
+    return this.#readBody(spelled, 0, spelled.length, decoded.schemaId)
   }
 
-  #readBody(frame: Buffer, schemaId: number): FrameFault | undefined {
-    const detail = this.telemetry.read(frame, FRAME_BYTES)
+  // oxlint-disable-next-line max-params -- once per record
+  #readBody(bytes: Buffer, from: number, to: number, schemaId: number): FrameFault | undefined {
+    const detail = this.telemetry.read(bytes, from + FRAME_BYTES, to)
     return detail === undefined ? undefined : { kind: 'decode_failed', schemaId, detail }
   }
+}
+
+/** Magic byte 0, and the schema's id as four bytes, the highest one first. */
+function isFramedWith(bytes: Buffer, from: number, schemaId: number): boolean {
+  return (
+    bytes[from] === 0 &&
+    bytes[from + 1] === schemaId >>> 24 &&
+    bytes[from + 2] === ((schemaId >>> 16) & 0xff) &&
+    bytes[from + 3] === ((schemaId >>> 8) & 0xff) &&
+    bytes[from + 4] === (schemaId & 0xff)
+  )
 }

@@ -80,6 +80,7 @@ test('the reader holds what avsc wrote, record after record', () => {
 
 test('bytes that were tampered with are refused, or mean the same to avsc', () => {
   const reader = new TelemetryReader()
+  const inPlace = new TelemetryReader()
   const damage = fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 3 })
   fc.assert(
     fc.property(telemetry, damage, fc.nat(), (record, bytes, cut) => {
@@ -87,6 +88,11 @@ test('bytes that were tampered with are refused, or mean the same to avsc', () =
       for (const [at, byte] of bytes) whole[5 + (at % (whole.length - 5))] = byte
       const frame = cut % 3 === 0 ? whole.subarray(0, 5 + (cut % (whole.length - 4))) : whole
       const fault = reader.read(frame, 5)
+      // Where a record lies among others it means the same, and nothing behind its end is read.
+      const among = Buffer.concat([whole, frame, whole])
+      const end = whole.length + frame.length
+      assert.equal(inPlace.read(among, whole.length + 5, end), fault)
+      if (fault === undefined) assert.deepEqual(flat(inPlace), flat(reader))
       const decoded = decoder.decode(frame)
       if (fault === undefined) {
         assert.equal(decoded.kind, 'value')

@@ -51,8 +51,6 @@ export class TelemetryReader {
   #tenantAt = 0
   #deviceAt = 0
   #view: DataView = new DataView(new ArrayBuffer(0))
-  #viewed: ArrayBufferLike | undefined
-  #viewFrom = 0
 
   get tenant(): string {
     return this.#stringAt(this.#tenantAt)
@@ -66,9 +64,9 @@ export class TelemetryReader {
     return this.bytes.toString('utf8', this.metricFrom[entry], this.metricTo[entry])
   }
 
-  /** Reads the body that starts at `from` and ends with the bytes. Answers what is wrong, if so. */
-  read(bytes: Buffer, from: number): string | undefined {
-    this.#begin(bytes, from)
+  /** Reads the body bytes[from, to). Answers what is wrong, if so. */
+  read(bytes: Buffer, from: number, to = bytes.length): string | undefined {
+    this.#begin(bytes, from, to)
     this.identityFrom = from
     this.#tenantAt = from
     const tenantBytes = this.#skipString()
@@ -90,21 +88,16 @@ export class TelemetryReader {
     return this.#verdict()
   }
 
-  #begin(bytes: Buffer, from: number): void {
-    this.bytes = bytes
+  #begin(bytes: Buffer, from: number, to: number): void {
     this.#at = from
-    this.#end = bytes.length
+    this.#end = to
     this.entryCount = 0
     this.sampleCount = 0
     this.#fault = undefined
     if (this.texts.length > 0) this.texts = []
-    if (bytes.buffer === this.#viewed) {
-      this.#viewFrom = bytes.byteOffset
-      return
-    }
-    this.#viewed = bytes.buffer
-    this.#view = new DataView(bytes.buffer)
-    this.#viewFrom = bytes.byteOffset
+    if (bytes === this.bytes) return
+    this.bytes = bytes
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   }
 
   #verdict(): string | undefined {
@@ -233,7 +226,7 @@ export class TelemetryReader {
   }
 
   #double(): number {
-    const value = this.#view.getFloat64(this.#viewFrom + this.#at, true)
+    const value = this.#view.getFloat64(this.#at, true)
     this.#at += 8
     return value
   }

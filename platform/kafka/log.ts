@@ -24,7 +24,12 @@ export type LogRecord = {
   key: Buffer | null
   value: Buffer | null
   headers: Readonly<Record<string, Buffer>>
+  /** The value once more, for who reads it where it lies: a Buffer of its own costs as much as reading it. */
+  readonly place?: ValuePlace
 }
+
+/** bytes[valueFrom, valueTo); `valueTo` is the smaller one where the record has no value. */
+export type ValuePlace = Readonly<{ bytes: Buffer; valueFrom: number; valueTo: number }>
 
 /** Records of one partition in offset order. Offsets need not be dense. */
 export interface LogBatch {

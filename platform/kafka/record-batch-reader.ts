@@ -7,7 +7,7 @@
  *           | producerEpoch i16 | baseSequence i32 | count i32 | records
  */
 import { crc32c } from './crc32c.ts'
-import type { LogRecord } from './log.ts'
+import type { LogRecord, ValuePlace } from './log.ts'
 
 export const BATCH_HEADER_BYTES = 61
 const CRC_AT = 17
@@ -62,29 +62,40 @@ export function readBatch(bytes: Buffer): RawBatch {
 }
 
 /** One record that is moved along the batch. Buffers are views made when a field is read. */
-class RecordCursor {
+class RecordCursor implements LogRecord, ValuePlace {
   offset = 0
   timestampMs = 0
-  #body: Buffer
+  readonly bytes: Buffer
+  valueFrom = 0
+  valueTo = -1
+  readonly #baseOffset: number
+  readonly #baseTimestampMs: number
+  readonly #appendTime: boolean
   #at = 0
   #keyAt = 0
   #keyBytes = -1
-  #valueAt = 0
-  #valueBytes = -1
   #headersAt = 0
 
-  constructor(body: Buffer) {
-    this.#body = body
+  constructor(batch: RawBatch) {
+    this.bytes = batch.body
+    this.#baseOffset = batch.baseOffset
+    this.#baseTimestampMs = batch.baseTimestampMs
+    this.#appendTime = batch.appendTime
+    this.timestampMs = batch.maxTimestampMs
+  }
+
+  get place(): ValuePlace {
+    return this
   }
 
   get key(): Buffer | null {
     if (this.#keyBytes < 0) return null
-    return this.#body.subarray(this.#keyAt, this.#keyAt + this.#keyBytes)
+    return this.bytes.subarray(this.#keyAt, this.#keyAt + this.#keyBytes)
   }
 
   get value(): Buffer | null {
-    if (this.#valueBytes < 0) return null
-    return this.#body.subarray(this.#valueAt, this.#valueAt + this.#valueBytes)
+    if (this.valueTo < this.valueFrom) return null
+    return this.bytes.subarray(this.valueFrom, this.valueTo)
   }
 
   get headers(): Readonly<Record<string, Buffer>> {
@@ -96,23 +107,22 @@ class RecordCursor {
   }
 
   /** Moves to the next record. */
-  next(batch: RawBatch): void {
+  next(): void {
     const bytes = this.#varint()
     const end = this.#at + bytes
     this.#at++
     const timestampDelta = this.#varint()
-    this.offset = batch.baseOffset + this.#varint()
-    this.timestampMs = batch.appendTime
-      ? batch.maxTimestampMs
-      : batch.baseTimestampMs + timestampDelta
+    this.offset = this.#baseOffset + this.#varint()
+    if (!this.#appendTime) this.timestampMs = this.#baseTimestampMs + timestampDelta
     this.#keyBytes = this.#varint()
     this.#keyAt = this.#at
     if (this.#keyBytes > 0) this.#at += this.#keyBytes
-    this.#valueBytes = this.#varint()
-    this.#valueAt = this.#at
-    if (this.#valueBytes > 0) this.#at += this.#valueBytes
+    const valueBytes = this.#varint()
+    this.valueFrom = this.#at
+    this.valueTo = this.#at + Math.max(valueBytes, -1)
+    if (valueBytes > 0) this.#at = this.valueTo
     this.#headersAt = this.#at
-    if (end > this.#body.length || this.#at > end) {
+    if (end > this.bytes.length || this.#at > end) {
       throw new Error(`record at offset ${this.offset} is longer than its batch`)
     }
     this.#at = end
@@ -133,11 +143,11 @@ class RecordCursor {
   #take(bytes: number): Buffer {
     const start = this.#at
     this.#at += Math.max(bytes, 0)
-    return this.#body.subarray(start, this.#at)
+    return this.bytes.subarray(start, this.#at)
   }
 
   #varint(): number {
-    const body = this.#body
+    const body = this.bytes
     let byte = body[this.#at++] ?? 0
     if (byte < 0x80) return (byte >>> 1) ^ -(byte & 1)
     let value = byte & 0x7f
@@ -160,9 +170,9 @@ export function forEachRecord(
   fromOffset: number,
   visit: (record: LogRecord) => void,
 ): void {
-  const cursor = new RecordCursor(batch.body)
+  const cursor = new RecordCursor(batch)
   for (let n = 0; n < batch.count; n++) {
-    cursor.next(batch)
+    cursor.next()
     if (cursor.offset >= fromOffset) visit(cursor)
   }
 }
