@@ -22,7 +22,7 @@ export type FlushLoopOptions = Readonly<{
   /** The partitions that have something to flush, each from one moment. */
   collect(): Readonly<{ flushes: PartitionFlush[]; release: () => void }>
   flushed(totals: RowTotals, tookMs: number): void
-  settled(partition: number, totals: SettleTotals): void
+  settled(partition: number, totals: SettleTotals, tookMs: number): void
 }>
 
 export class FlushLoop {
@@ -47,7 +47,8 @@ export class FlushLoop {
     })
     this.failure.catch(() => undefined)
     const failed = (error: unknown): void => this.#failed(error)
-    this.#lanes = new SettleLanes({ ports: options.ports, settled: options.settled, failed })
+    const { ports, clock, settled } = options
+    this.#lanes = new SettleLanes({ ports, clock, settled, failed })
   }
 
   start(): void {

@@ -54,6 +54,9 @@ function world() {
   }
 
   async function start(port: RollupSink = sink, options: Partial<RollupOptions> = {}) {
+    const metrics = new Metrics({ role: 'test', processMetrics: false })
+    const lines: string[] = []
+    const write = (line: string): void => void lines.push(line)
     const services = await composeRollup({
       log: createMemoryLog({ server, clock: systemClock }),
       sink: port,
@@ -70,15 +73,20 @@ function world() {
       version: 'test',
       clock: systemClock,
       timers: systemTimers,
-      logger: createLogger({ level: 'error', format: 'json', clock: systemClock, write: () => {} }),
-      metrics: new Metrics({ role: 'test', processMetrics: false }),
+      logger: createLogger({ level: 'info', format: 'json', clock: systemClock, write }),
+      metrics,
     })
     for (const service of services) await service.start()
     const failure = Promise.race(services.map((service) => service.failure))
     const stop = async (): Promise<void> => {
       for (const service of services.toReversed()) await service.drain(1_000)
     }
-    return { failure, stop }
+    /** The value of a metric's first line whose labels are these, as the scrape shows them. */
+    const metric = async (name: string, labels = ''): Promise<number> => {
+      const { body } = await metrics.expose()
+      return Number(new RegExp(`^${name}\\{${labels}.*\\} (.+)$`, 'm').exec(body)?.[1])
+    }
+    return { failure, stop, metric, lines }
   }
 
   const committed = (): Checkpoint | undefined => group.committed(TOPIC).get(0)
@@ -86,8 +94,8 @@ function world() {
     const at = committed()
     return at === undefined ? -1 : (parseCheckpoint(at.offset, at.metadata)?.position ?? -1)
   }
-  const until = async (holds: () => boolean): Promise<void> => {
-    while (!holds()) await new Promise((resolve) => setTimeout(resolve, 2))
+  const until = async (holds: () => boolean | Promise<boolean>): Promise<void> => {
+    while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 2))
   }
   const settled = (): Promise<void> => until(() => position() === partition.end)
   const commit = (checkpoint: Checkpoint): void =>
@@ -220,6 +228,89 @@ test('a late sample is corrected soon, however long the beat', { timeout: 10_000
   const { stop } = await start(undefined, { flushIntervalMs: 60_000 })
   await settled()
   assert.equal(minute(minuteMs)?.aggregate.count, 2)
+  await stop()
+})
+
+test('late samples are counted by how late they are, and closed windows by how late they close', async () => {
+  const { push, start, settled } = world()
+  push(BASE_MS)
+  push(BASE_MS + 90_000)
+  // What is behind C, which is here at BASE_MS + 75 s.
+  for (const behindMs of [20_000, 59_999, 60_000, 3_600_000, 86_400_000, 200_000_000]) {
+    push(BASE_MS + 75_000 - behindMs, BASE_MS + 90_000)
+  }
+  const { stop, metric } = await start()
+  await settled()
+  const late = (behind: string) => metric('weir_pipeline_late_samples_total', `behind="${behind}"`)
+  assert.deepEqual(
+    await Promise.all(['under_1m', 'under_1h', 'under_1d', 'over_1d'].map(late)),
+    [2, 1, 1, 2],
+  )
+  // One batch closed several windows, and the 10 s one of BASE_MS was the oldest.
+  assert.equal(await metric('weir_window_close_delay_seconds_count'), 1)
+  const delay = await metric('weir_window_close_delay_seconds_sum')
+  const ageSeconds = (systemClock.nowMs() - (BASE_MS + 10_000)) / 1_000
+  assert(delay <= ageSeconds && delay > ageSeconds - 10, `${delay} of ${ageSeconds}`)
+  assert.equal(await metric('weir_pipeline_settle_seconds_count'), 1)
+  await stop()
+})
+
+/** A process whose corrections do not get any further until the answer is called. */
+async function heldWorld() {
+  const all = world()
+  const { push, start, sink, until } = all
+  let goOn = (): void => {}
+  const raw = new Promise<void>((resolve) => {
+    goOn = resolve
+  })
+  const stuck: RollupSink = {
+    ...unreliable(sink, () => undefined),
+    readSamples: async (cells, begin) => {
+      await raw
+      return sink.readSamples(cells, begin)
+    },
+  }
+  pushLate(push, 1)
+  const process = await start(stuck)
+  const held = () =>
+    process.metric('weir_pipeline_partition_paused', 'partition="0",reason="settling_behind"')
+  await until(async () => {
+    push(BASE_MS)
+    return (await held()) === 1
+  })
+  push(BASE_MS + 500) // Not read before it goes on.
+  return { ...all, ...process, held, goOn }
+}
+
+test('a partition whose settling is behind is held and says so, until it goes on', async () => {
+  const { held, goOn, lines, until, settled, stop } = await heldWorld()
+  const logged = (text: string): number => lines.filter((line) => line.includes(text)).length
+  assert.equal(logged('a partition is held'), 1)
+  assert.equal(logged('a held partition goes on'), 0)
+  goOn()
+  await until(async () => (await held()) === 0)
+  assert.equal(logged('a held partition goes on'), 1)
+  await settled()
+  await stop()
+})
+
+test('a held partition that somebody else took further meanwhile is read again', async () => {
+  const { goOn, commit, topics, until, settled, stop, push, partition, lines } = await heldWorld()
+  const metadata = checkpointMetadata({
+    resumeOffset: partition.end,
+    position: partition.end,
+    closedToMs: BASE_MS,
+    maxTsMs: BASE_MS,
+    cascadedToMs: BASE_MS,
+  })
+  commit({ offset: partition.end, metadata })
+  const guest = { topics: [], rebalanced: () => {} }
+  topics.group('rollup').join(guest)
+  // Its lane is as full as before, so that it may be held again at once.
+  await until(() => lines.some((line) => line.includes('a held partition goes on')))
+  goOn()
+  push(BASE_MS + 1_000)
+  await settled()
   await stop()
 })
 

@@ -247,7 +247,7 @@ export class RollupService implements Service {
     runner.close()
     this.#gate.remove(runner.takeBytes())
     this.#runners.delete(partition)
-    this.#held.delete(partition)
+    this.#release(partition)
     this.#meter.forget(runner)
   }
 
@@ -257,7 +257,7 @@ export class RollupService implements Service {
     this.#gate.add(await runner.take(batch))
     // A partition that was revoked meanwhile gives its bytes back at once.
     if (this.#runners.get(batch.partition) !== runner) this.#gate.remove(runner.takeBytes())
-    this.#meter.took(runner)
+    this.#meter.took(runner, this.#ports.clock.nowMs())
     this.#hurry(runner)
     if (!this.#gate.hasRoom()) await this.#gate.room()
     if (!this.#ports.writer.hasRoom()) await this.#ports.writer.room()
@@ -298,7 +298,7 @@ export class RollupService implements Service {
       },
       collect: () => this.#collect(),
       flushed: (totals, tookMs) => this.#meter.flushed(totals, tookMs),
-      settled: (partition, totals) => this.#settled(partition, totals),
+      settled: (partition, totals, tookMs) => this.#settled(partition, totals, tookMs),
     })
   }
 
@@ -322,14 +322,23 @@ export class RollupService implements Service {
     if (this.#held.has(partition)) return
     this.#held.add(partition)
     this.#consumer.pause(this.#options.topic, partition)
+    this.#meter.paused(partition, 'settling_behind', true)
+    const unsettled = this.#flushes.unsettled(partition)
+    this.#ports.logger.warn('a partition is held: settling is behind', { partition, unsettled })
   }
 
-  #settled(partition: number, totals: SettleTotals): void {
-    this.#meter.settled(totals)
-    if (!totals.committed) this.#runners.get(partition)?.fold.repeatCommit()
-    if (!this.#held.has(partition) || this.#flushes.unsettled(partition) > UNSETTLED_MAX / 2) return
-    this.#held.delete(partition)
+  /** Its ownership may end meanwhile: whoever pauses a partition is the one to resume it. */
+  #release(partition: number): void {
+    if (!this.#held.delete(partition)) return
     this.#consumer.resume(this.#options.topic, partition)
+    this.#meter.paused(partition, 'settling_behind', false)
+    this.#ports.logger.info('a held partition goes on', { partition })
+  }
+
+  #settled(partition: number, totals: SettleTotals, tookMs: number): void {
+    this.#meter.settled(totals, tookMs)
+    if (!totals.committed) this.#runners.get(partition)?.fold.repeatCommit()
+    if (this.#flushes.unsettled(partition) <= UNSETTLED_MAX / 2) this.#release(partition)
   }
 
   /** The tables refuse rows that no record can be blamed for: nothing is committed meanwhile. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { systemClock } from '../platform/clock.ts'
 import { SettleLanes } from './settle-lanes.ts'
 import { emptyFlush } from './testing/empty-flush.ts'
 import { MemorySink } from './testing/memory-sink.ts'
@@ -8,7 +9,7 @@ function lanesWith(failed: (error: unknown) => void) {
   const settled: number[] = []
   const ports = { sink: new MemorySink(), corrected: () => {}, checkRawRetention: () => {} }
   const note = (partition: number): void => void settled.push(partition)
-  return { settled, lanes: new SettleLanes({ ports, settled: note, failed }) }
+  return { settled, lanes: new SettleLanes({ ports, clock: systemClock, settled: note, failed }) }
 }
 
 test('a partition whose settling takes long holds up its own commits only, and in their order', async () => {

@@ -2,6 +2,7 @@
  * Settles flushes whose rows are written: a lane for each partition, in the order of its flushes.
  * A device that uploads days makes its partition's lane slow, and nobody else's.
  */
+import type { Clock } from '../platform/clock.ts'
 import { concurrencyLimit } from '../platform/flow/limit-concurrency.ts'
 import { settledPart } from './window/fold-snapshot.ts'
 import {
@@ -17,7 +18,9 @@ const BUSY_LANES_MAX = 2
 
 export type SettleLanesOptions = Readonly<{
   ports: FlushPorts
-  settled(partition: number, totals: SettleTotals): void
+  clock: Pick<Clock, 'monotonicMs'>
+  /** `tookMs` from add() to the commit, the wait behind others included. */
+  settled(partition: number, totals: SettleTotals, tookMs: number): void
   /** A settlement failed for good: nothing of its lane may be committed any more. */
   failed(error: unknown): void
 }>
@@ -42,7 +45,8 @@ export class SettleLanes {
     this.#lanes.set(partition, lane)
     lane.waiting += 1
     const rest: Settlement = { ...flush, snapshot: settledPart(flush.snapshot) }
-    lane.last = lane.last.then(() => this.#settle(rest, lane))
+    const addedMs = this.#options.clock.monotonicMs()
+    lane.last = lane.last.then(() => this.#settle(rest, lane, addedMs))
   }
 
   /** Resolves when nothing is left to settle. */
@@ -51,12 +55,13 @@ export class SettleLanes {
   }
 
   /** Never rejects: a lane that failed stays as it is, and so does what waits behind. */
-  async #settle(flush: Settlement, lane: Lane): Promise<void> {
+  async #settle(flush: Settlement, lane: Lane, addedMs: number): Promise<void> {
     if (lane.failed === true) return
+    const { ports, clock, settled } = this.#options
     try {
-      const totals = await this.#limit(() => settle(flush, this.#options.ports))
+      const totals = await this.#limit(() => settle(flush, ports))
       lane.waiting -= 1
-      this.#options.settled(flush.snapshot.partition, totals)
+      settled(flush.snapshot.partition, totals, clock.monotonicMs() - addedMs)
     } catch (error) {
       lane.failed = true
       this.#options.failed(error)

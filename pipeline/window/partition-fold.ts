@@ -8,6 +8,7 @@ import type { DeadLetterReason } from '../../schemas/dead-letter.ts'
 import type { TelemetryReader } from '../../schemas/telemetry-reader.ts'
 import { distrustedToMs, type FoldCheckpoint } from './checkpoint.ts'
 import { type FoldSnapshot, LateMarks } from './fold-snapshot.ts'
+import { type LatenessBand, latenessBand, noneLate } from './lateness-bands.ts'
 import { type NumberedMessage, RawRows } from './raw-rows.ts'
 import { RecordContext, type RefusedSamples, refusalOf, repeats } from './record-context.ts'
 import type { RowRange } from './rollup-row.ts'
@@ -34,22 +35,23 @@ export type FoldCounts = {
   records: number
   samples: number
   replayedRecords: number
-  lateSamples: number
+  /** By how far they were behind the watermark C. */
+  lateSamples: Record<LatenessBand, number>
   duplicateSamples: number
   refusedSamples: number
 }
 
-export const NO_COUNTS: Readonly<FoldCounts> = {
+export const noCounts = (): FoldCounts => ({
   records: 0,
   samples: 0,
   replayedRecords: 0,
-  lateSamples: 0,
+  lateSamples: noneLate(),
   duplicateSamples: 0,
   refusedSamples: 0,
-}
+})
 
 export class PartitionFold {
-  readonly counts: FoldCounts = { ...NO_COUNTS }
+  readonly counts = noCounts()
   readonly #options: FoldOptions
   readonly #directory: SeriesDirectory
   readonly #shelf: WindowShelf
@@ -118,6 +120,11 @@ export class PartitionFold {
   /** What a flush would have to hold: raw rows, closed windows and marks. */
   get pendingRows(): number {
     return this.#raw.count + this.#shelf.closedCount + this.#late.count
+  }
+
+  /** End of the oldest window that closed since the last call; undefined when none did. */
+  takeOldestClosedEndMs(): number | undefined {
+    return this.#shelf.takeOldestClosedEndMs()
   }
 
   /** Whether the next flush corrects windows. */
@@ -310,7 +317,7 @@ export class PartitionFold {
     if (context.replay) return
     if (repeated) this.counts.duplicateSamples += 1
     if (!late) return
-    this.counts.lateSamples += 1
+    this.counts.lateSamples[latenessBand(this.#closedToMs - tsMs)] += 1
     this.#oldestLateAppendMs = Math.min(this.#oldestLateAppendMs, context.appendMs)
   }
 

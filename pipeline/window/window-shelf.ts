@@ -30,6 +30,7 @@ export class WindowShelf {
   readonly #newest = RESOLUTIONS_MS.map(() => new Int32Array(0))
   /** The earliest end of an open window: nothing closes before it. */
   #earliestEndMs = Infinity
+  #oldestClosedEndMs = Infinity
   #openCount = 0
   #rows = freshRows()
   /** Rows of `#rows` that live readers were told of, or need not be. */
@@ -120,9 +121,17 @@ export class WindowShelf {
           continue
         }
         shelves.delete(startMs)
+        this.#oldestClosedEndMs = Math.min(this.#oldestClosedEndMs, endMs)
         this.#closeShelf(shelf, resolution, version)
       }
     }
+  }
+
+  /** End of the oldest window that closed since the last call; undefined when none did. */
+  takeOldestClosedEndMs(): number | undefined {
+    const endMs = this.#oldestClosedEndMs
+    this.#oldestClosedEndMs = Infinity
+    return endMs === Infinity ? undefined : endMs
   }
 
   /** Forgets every open window; tells which they were, for a caller that has them recomputed. */

@@ -12,6 +12,8 @@ type HistogramSpec = Readonly<{
 }>
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
+/** For what takes hours where there is much to catch up with. */
+const LONG_SECONDS = [0.1, 0.5, 1, 2.5, 5, 10, 15, 20, 30, 60, 120, 300, 900, 3_600, 21_600, 86_400]
 
 export const METRICS = {
   weir_event_loop_delay_seconds: {
@@ -175,8 +177,8 @@ export const METRICS = {
   },
   weir_pipeline_late_samples_total: {
     type: 'counter',
-    help: 'Samples of windows that were closed already; each is corrected, none is dropped.',
-    labels: [],
+    help: 'Samples of windows that were closed already, by how far behind the watermark: `under_1m`, `under_1h`, `under_1d` or `over_1d`. Each is corrected, none is dropped.',
+    labels: ['behind'],
   },
   weir_pipeline_duplicate_samples_total: {
     type: 'counter',
@@ -195,7 +197,7 @@ export const METRICS = {
   },
   weir_pipeline_partition_paused: {
     type: 'gauge',
-    help: '1 while a partition stands still: too much of it is unreadable, a schema is not known yet, or the tables refuse its rows.',
+    help: '1 while a partition stands still: too much of it is unreadable, a schema is not known yet, the tables refuse its rows, or settling is behind.',
     labels: ['partition', 'reason'],
   },
   weir_pipeline_corrections_total: {
@@ -215,9 +217,21 @@ export const METRICS = {
   },
   weir_pipeline_flush_seconds: {
     type: 'histogram',
-    help: 'From the start of a flush to its commit.',
+    help: 'From the start of a flush to its rows being in ClickHouse.',
     labels: [],
     buckets: SECONDS,
+  },
+  weir_pipeline_settle_seconds: {
+    type: 'histogram',
+    help: 'From there to the commit of a partition: corrections, hours, days and dead letters, and the wait behind earlier flushes.',
+    labels: [],
+    buckets: LONG_SECONDS,
+  },
+  weir_window_close_delay_seconds: {
+    type: 'histogram',
+    help: 'From the end of a window to the moment it is closed. Sampled: the oldest that a batch of records closes.',
+    labels: [],
+    buckets: LONG_SECONDS,
   },
   weir_pipeline_sink_retries_total: {
     type: 'counter',
@@ -232,11 +246,6 @@ export const METRICS = {
   weir_pipeline_open_windows: {
     type: 'gauge',
     help: 'Windows that still take samples.',
-    labels: ['partition'],
-  },
-  weir_pipeline_lag_records: {
-    type: 'gauge',
-    help: 'Records between what was read and the end of the partition.',
     labels: ['partition'],
   },
   weir_pipeline_watermark_lag_seconds: {
