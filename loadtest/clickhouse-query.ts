@@ -6,12 +6,21 @@ import { Failure } from '../platform/failure.ts'
 
 export type ClickHousePlace = Readonly<{ url: string; database: string }>
 export type QueryRow = readonly (string | number)[]
+/** `parameters` fill {name:Type} in the text. */
+export type Query = Readonly<{ sql: string; parameters?: Readonly<Record<string, string>> }>
 
-/** Rows of scalars. Integers of 64 bits come as text. `parameters` fill {name:Type} in the query. */
-export async function queryRows(
-  place: ClickHousePlace,
-  query: Readonly<{ sql: string; parameters?: Readonly<Record<string, string>> }>,
-): Promise<QueryRow[]> {
+/** Rows of scalars. Integers of 64 bits come as text. */
+export async function queryRows(place: ClickHousePlace, query: Query): Promise<QueryRow[]> {
+  const body = await queryText(place, query)
+  // The format is one JSON array of scalars a line.
+  return body
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as QueryRow)
+}
+
+/** The answer as ClickHouse writes it: in the format that the query names, or as above. */
+export async function queryText(place: ClickHousePlace, query: Query): Promise<string> {
   const url = new URL(place.url)
   const [user, password] = [decodeURIComponent(url.username), decodeURIComponent(url.password)]
   url.username = ''
@@ -35,9 +44,5 @@ export async function queryRows(
   if (!response.ok) {
     throw new Failure('unavailable', `ClickHouse refused a query: ${body.slice(0, 500)}`)
   }
-  // The format is one JSON array of scalars a line.
   return body
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as QueryRow)
 }

@@ -151,7 +151,8 @@ function telemetry(device: string, atMs: number, values: readonly number[]): Tel
   }
 }
 
-async function telemetryEncoder({
+/** For the records of a space's telemetry topic. */
+export async function telemetryEncoder({
   registryUrl,
   topic,
 }: BenchSpace): Promise<AvroEncoder<Telemetry>> {
