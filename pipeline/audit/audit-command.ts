@@ -2,21 +2,19 @@
 import { systemClock } from '../../platform/clock.ts'
 import type { OptionValues } from '../../platform/config/options.ts'
 import { Failure } from '../../platform/failure.ts'
-import type { Command } from '../../platform/lifecycle/command.ts'
-import { commandWithOptions } from '../../platform/lifecycle/command-with-options.ts'
 import { EXIT } from '../../platform/lifecycle/exit-codes.ts'
 import { createLogger } from '../../platform/observe/json-logger.ts'
 import { Metrics } from '../../platform/observe/metrics.ts'
 import { acceptedAgeMs } from '../../schemas/telemetry.ts'
-import { progressLine } from '../dead-letters/progress-line.ts'
-import { timeOf } from '../dead-letters/time-option.ts'
+import { operatorCommand } from '../operator/operator-command.ts'
+import { progressLine } from '../operator/progress-line.ts'
+import { timeOf } from '../operator/time-option.ts'
 import { AUDIT_OPTIONS } from './audit-options.ts'
 import { reportText, tallyJson } from './audit-report.ts'
 import { type AuditResult, runAudit } from './audit-run.ts'
-import { type LedgerVerdict, ledgerText, witnessLedger } from './ledger-witness.ts'
+import { type LedgerVerdict, ledgerText, witnessLedger } from './witness/ledger-witness.ts'
 import { openAudit } from './open-audit.ts'
-import { withRunningSystem } from './running-system.ts'
-import { SHARES } from './series-sample.ts'
+import { SHARES } from './windows/series-sample.ts'
 
 type Values = OptionValues<typeof AUDIT_OPTIONS>
 
@@ -25,16 +23,12 @@ const SUMMARY = 'Prove that what arrived is stored, once, and that rollups are w
 /** Of a small system all series are checked, whatever the share. */
 export const SERIES_MIN = 20
 
-const inner = commandWithOptions({ name: NAME, summary: SUMMARY, options: AUDIT_OPTIONS, run })
-
-export const auditCommand: Command = {
+export const auditCommand = operatorCommand({
   name: NAME,
   summary: SUMMARY,
-  async run(argv, env) {
-    if (argv.includes('--help')) return inner.run(argv, env)
-    return inner.run(argv, withRunningSystem(argv, env, AUDIT_OPTIONS.stack.default))
-  },
-}
+  options: AUDIT_OPTIONS,
+  run,
+})
 
 async function run(options: Values): Promise<number> {
   const nowMs = systemClock.nowMs()

@@ -5,6 +5,7 @@ import {
   KAFKA_OPTIONS,
   RETENTION_OPTIONS,
 } from '../../platform/config/shared-options.ts'
+import { STACK_OPTION } from '../operator/operator-command.ts'
 
 export const SOURCE_OPTIONS = {
   ...KAFKA_OPTIONS,
@@ -31,11 +32,7 @@ const SHARE = {
 } as const
 
 export const AUDIT_OPTIONS = {
-  stack: {
-    kind: 'text',
-    default: '.weir/local.json',
-    doc: 'Description of a running system, as npm start writes it: where the servers are.',
-  },
+  ...STACK_OPTION,
   from: { kind: 'text', default: '', doc: 'Start of the span: RFC 3339, ms, or 2h ago.' },
   to: { kind: 'text', default: '', doc: 'End of the span, in the same forms; empty: now.' },
   last: { kind: 'text', default: '24h', doc: 'How long the span is, where no start is given.' },

@@ -11,12 +11,12 @@ import type { Telemetry } from '../../schemas/telemetry.ts'
 import type { TelemetryFrames } from '../../schemas/telemetry-frames.ts'
 import { DEAD_LETTERS, TELEMETRY } from '../../schemas/topics.ts'
 import type { Timers } from '../timers.ts'
-import { addLetter, ContentReader, schemaIdsOf } from './content-reader.ts'
+import { addLetter, ContentReader, schemaIdsOf } from './log/content-reader.ts'
 import { AuditBooks, type Finding, type HourTally } from './hour-tally.ts'
-import { LetterBook } from './letter-book.ts'
-import { hourOf, hourOfOffset, type LogCut, progressOf, readCut } from './log-cut.ts'
-import { type OffsetSpan, readLogRange } from './log-range.ts'
-import { auditNumbers } from './number-audit.ts'
+import { LetterBook } from './log/letter-book.ts'
+import { hourOf, hourOfOffset, type LogCut, progressOf, readCut } from './log/log-cut.ts'
+import { type OffsetSpan, readLogRange } from './log/log-range.ts'
+import { auditNumbers } from './witness/number-audit.ts'
 import {
   countByOrigin,
   keyOf,
@@ -24,12 +24,12 @@ import {
   readByOrigin,
   readCorrected,
   readSeriesNames,
-} from './sample-tables.ts'
-import { SeriesSample } from './series-sample.ts'
-import { inventedRow, type OpenSample, Slice } from './slice.ts'
-import { auditWindows } from './window-audit.ts'
-import type { Progress } from './window-fold.ts'
-import { keptFromMs } from './window-tables.ts'
+} from './samples/sample-tables.ts'
+import { SeriesSample } from './windows/series-sample.ts'
+import { inventedRow, type OpenSample, Slice } from './samples/slice.ts'
+import { auditWindows } from './windows/window-audit.ts'
+import type { Progress } from './windows/window-fold.ts'
+import { keptFromMs } from './windows/window-tables.ts'
 
 export type AuditPorts = Readonly<{
   log: Log

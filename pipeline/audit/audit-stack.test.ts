@@ -8,6 +8,7 @@ import { after, before, test } from 'node:test'
 import { systemClock } from '../../platform/clock.ts'
 import type { Telemetry } from '../../schemas/telemetry.ts'
 import { DEAD_LETTERS } from '../../schemas/topics.ts'
+import { describedIn } from '../operator/testing/operator.ts'
 import { emptyRecord } from '../testing/fold-log.ts'
 import { type Deployment, deploy } from '../testing/stack-deployment.ts'
 import { seriesIdAsBigint, seriesIdOf } from '../window/series-id.ts'
@@ -170,17 +171,7 @@ const folder = mkdtempSync(join(tmpdir(), 'weir-audit-'))
 const WEIR = join(import.meta.dirname, '..', '..', 'cli', 'weir.js')
 
 function weirAudit(...args: readonly string[]): Promise<Ended> {
-  const option = (name: string) => deployment.argv[deployment.argv.indexOf(name) + 1] ?? ''
-  const stack = join(folder, 'local.json')
-  const brokers = option('--kafka-brokers').split(',')
-  writeFileSync(
-    stack,
-    JSON.stringify({
-      kafka: { brokers, topicPrefix: deployment.prefix },
-      registry: { url: option('--registry-url') },
-      clickhouse: { url: option('--clickhouse-url'), database: option('--clickhouse-database') },
-    }),
-  )
+  const stack = describedIn(deployment)
   const from = args.includes('--from') ? [] : ['--from', String(startedMs)]
   return run([WEIR, 'audit', '--stack', stack, ...from, ...args])
 }

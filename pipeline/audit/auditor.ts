@@ -14,7 +14,7 @@ import { lastAuditedMs, writeAuditHours } from './audit-hours.ts'
 import { totalOf } from './audit-report.ts'
 import { type AuditPorts, type AuditRange, type AuditResult, runAudit } from './audit-run.ts'
 import { HOUR_MS } from './hour-tally.ts'
-import { firstBusyHour, hourOf, readCut } from './log-cut.ts'
+import { firstBusyHour, hourOf, readCut } from './log/log-cut.ts'
 
 export type AuditorSettings = Readonly<{
   topicPrefix: string

@@ -1,4 +1,12 @@
-/** Composition root of the auditor process, and the way in to `weir audit`. */
+/**
+ * Composition root of the auditor process, and the way in to `weir audit`. Here are the audit as a
+ * whole, its books and its two occasions, a command and a process; below it
+ *
+ *   log/      what the log of a range says must be stored, and which letters tell of its refusals
+ *   samples/  the raw table against the log, slice by slice
+ *   windows/  rollup rows against raw samples, by arithmetic of their own
+ *   witness/  who counted before the log: devices that number their messages, and clients' ledgers
+ */
 import { constants, setPriority } from 'node:os'
 import type { Role } from '../../platform/lifecycle/role.ts'
 import { acceptedAgeMs, DAY_MS } from '../../schemas/telemetry.ts'
@@ -7,7 +15,7 @@ import { SERIES_MIN } from './audit-command.ts'
 import { AUDITOR_OPTIONS } from './audit-options.ts'
 import { Auditor } from './auditor.ts'
 import { openAudit } from './open-audit.ts'
-import { SHARES } from './series-sample.ts'
+import { SHARES } from './windows/series-sample.ts'
 
 export { auditCommand } from './audit-command.ts'
 

@@ -13,7 +13,7 @@ import { testStack } from '../../test/stack.ts'
 import { emptyRecord } from '../testing/fold-log.ts'
 import { type Deployment, deploy } from '../testing/stack-deployment.ts'
 import { hidingRegistry } from './testing/hiding-registry.ts'
-import { operator } from './testing/operator.ts'
+import { operator } from '../operator/testing/operator.ts'
 
 const FAST = { flushIntervalMs: '100', tickIntervalMs: '200', liveIntervalMs: '1000' }
 const KEY = Buffer.from('acme/d0')
@@ -68,6 +68,9 @@ test('a flood of rubbish pauses its partition alone, until a person lets it thro
     assert.equal((await deployment.deadLetters()).length, 3_000)
     assert.deepEqual(await pausedPartitions(pipeline.metrics), [])
     assert.deepEqual(await deployment.differences(), [])
+    const again = await operator(deployment, ['dlq', 'resume', '--partition', '0'])
+    assert.match(again.text, /Partition 0 is not paused/)
+    assert.deepEqual([again.status, again.json], [0, { partition: 0, paused: false }])
   } finally {
     await pipeline.stop()
     await deployment.close()
@@ -151,6 +154,8 @@ test('a letter that becomes readable enters no window on a replay, and is counte
 
     const dry = await operator(deployment, ['dlq', 'replay', '--dry-run'])
     assert.deepEqual([dry.status, dry.json['replayed']], [0, 20], dry.text)
+    const one = await operator(deployment, ['dlq', 'replay', '--dry-run', '--letter', '0:3'])
+    assert.deepEqual([one.json['chosen'], one.json['replayed']], [1, 1], one.text)
     const words = ['dlq', 'replay', '--reason', 'schema_unknown']
     const both = await Promise.all([operator(deployment, words), operator(deployment, words)])
     for (const { status, text } of both) assert.equal(status, 0, text)
@@ -163,7 +168,10 @@ test('a letter that becomes readable enters no window on a replay, and is counte
     const listed = await operator(deployment, ['dlq', 'ls'])
     const [group] = listed.json['groups'] as Record<string, unknown>[]
     assert.deepEqual([group?.['letters'], group?.['replayed']], [20, 20], listed.text)
-    const shown = await operator(deployment, ['dlq', 'show', '--letter', '0:0'])
+    const newest = String(group?.['newest'])
+    assert.match(listed.text, new RegExp(`^schema_unknown .* ${newest}$`, 'm'))
+    const shown = await operator(deployment, ['dlq', 'show', '--letter', newest])
+    assert.equal(shown.json['letter'], newest)
     assert.match(shown.text, /"device":"d0"/)
     assert.equal((await operator(deployment, ['dlq', 'purge', '--until', '0s'])).status, 2)
     const purged = await operator(deployment, ['dlq', 'purge', '--until', '0s', '--yes'])

@@ -3,34 +3,27 @@ import { randomUUID } from 'node:crypto'
 import { systemClock } from '../../platform/clock.ts'
 import type { OptionTable } from '../../platform/config/options.ts'
 import { Failure } from '../../platform/failure.ts'
-import { commandWithOptions } from '../../platform/lifecycle/command-with-options.ts'
 import { EXIT } from '../../platform/lifecycle/exit-codes.ts'
+import { RETENTION_OPTIONS } from '../../platform/config/shared-options.ts'
 import { acceptedAgeMs } from '../../schemas/telemetry.ts'
+import { operatorCommand } from '../operator/operator-command.ts'
+import { atDesk, type Desk, DESK_OPTIONS, printJson } from '../operator/operator-desk.ts'
+import { progressLine } from '../operator/progress-line.ts'
+import { timeOf } from '../operator/time-option.ts'
 import { systemTimers } from '../timers.ts'
-import { passesGroup, writePass } from './breaker-passes.ts'
 import type { Letter } from './letter.ts'
-import {
-  atDesk,
-  type Desk,
-  DESK_OPTIONS,
-  FILTER_OPTIONS,
-  filterOf,
-  JUDGE_OPTIONS,
-  printJson,
-} from './letter-desk.ts'
+import { FILTER_OPTIONS, filterOf } from './letter-filter.ts'
 import { type LetterGroup, LetterIndex } from './letter-index.ts'
 import { rangesOf, scanLetters } from './letter-scan.ts'
-import { progressLine } from './progress-line.ts'
 import { type ReplayReport, replayLetters } from './replay-letters.ts'
 import { shownLetter } from './show-letter.ts'
-import { timeOf } from './time-option.ts'
 
 const LIMIT_MAX = 1_000_000_000
 const EVERYTHING = { sinceMs: 0, partition: -1 }
 
 export const LS_OPTIONS = { ...DESK_OPTIONS, ...FILTER_OPTIONS } as const satisfies OptionTable
 
-export const lsCommand = commandWithOptions({
+export const lsCommand = operatorCommand({
   name: 'dlq ls',
   summary: 'counts dead letters by reason',
   options: LS_OPTIONS,
@@ -49,11 +42,11 @@ export const lsCommand = commandWithOptions({
 
 function table(groups: readonly LetterGroup[]): string {
   if (groups.length === 0) return 'No dead letters.\n'
-  const rows = groups.map(({ reason, stage, letters, replayed, newestMs }) =>
-    [reason, stage, letters, replayed, new Date(newestMs).toISOString()].map(String),
+  const rows = groups.map(({ reason, stage, letters, replayed, newestMs, newest }) =>
+    [reason, stage, letters, replayed, new Date(newestMs).toISOString(), newest].map(String),
   )
-  const all = [['reason', 'stage', 'letters', 'replayed', 'newest'], ...rows]
-  const widths = [0, 1, 2, 3].map((column) =>
+  const all = [['reason', 'stage', 'letters', 'replayed', 'newest', 'letter'], ...rows]
+  const widths = [0, 1, 2, 3, 4].map((column) =>
     all.reduce((width, row) => Math.max(width, row[column]?.length ?? 0), 0),
   )
   const lines = all.map((row) => row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('  '))
@@ -62,10 +55,14 @@ function table(groups: readonly LetterGroup[]): string {
 
 export const SHOW_OPTIONS = {
   ...DESK_OPTIONS,
-  letter: { kind: 'text', placeholder: '3:1042', doc: 'Partition and offset of the letter.' },
+  letter: {
+    kind: 'text',
+    placeholder: '3:1042',
+    doc: 'Partition and offset of the letter, as `dlq ls` shows them.',
+  },
 } as const satisfies OptionTable
 
-export const showCommand = commandWithOptions({
+export const showCommand = operatorCommand({
   name: 'dlq show',
   summary: 'prints one letter: headers, and the value decoded or in hex',
   options: SHOW_OPTIONS,
@@ -79,11 +76,7 @@ export const showCommand = commandWithOptions({
 })
 
 async function oneLetter(desk: Desk, text: string): Promise<Letter> {
-  const match = /^(\d{1,6}):(\d{1,16})$/.exec(text)
-  if (match === null) {
-    throw new Failure('config_invalid', `--letter must be PARTITION:OFFSET, not "${text}"`)
-  }
-  const [partition, offset] = [Number(match[1]), Number(match[2])]
+  const { partition, offset } = placeOf(text)
   const ranges = await rangesOf(desk.log, desk.lettersTopic, { sinceMs: 0, partition })
   const range = ranges.get(partition)
   let found: Letter | undefined
@@ -104,10 +97,21 @@ async function oneLetter(desk: Desk, text: string): Promise<Letter> {
   return found
 }
 
+function placeOf(text: string): Readonly<{ partition: number; offset: number }> {
+  const match = /^(\d{1,6}):(\d{1,16})$/.exec(text)
+  if (match !== null) return { partition: Number(match[1]), offset: Number(match[2]) }
+  throw new Failure('config_invalid', `--letter must be PARTITION:OFFSET, not "${text}"`)
+}
+
 export const REPLAY_OPTIONS = {
   ...DESK_OPTIONS,
   ...FILTER_OPTIONS,
-  ...JUDGE_OPTIONS,
+  letter: {
+    kind: 'text',
+    default: '',
+    doc: 'Only this letter, as PARTITION:OFFSET; empty: all that are chosen otherwise.',
+  },
+  ...RETENTION_OPTIONS,
   limit: {
     kind: 'integer',
     default: LIMIT_MAX,
@@ -125,21 +129,22 @@ export const REPLAY_OPTIONS = {
   dryRun: { kind: 'switch', default: false, doc: 'Say what would be done, and change nothing.' },
 } as const satisfies OptionTable
 
-export const replayCommand = commandWithOptions({
+export const replayCommand = operatorCommand({
   name: 'dlq replay',
   summary: 'produces the records of letters again, those that can be counted now',
   options: REPLAY_OPTIONS,
   run: (options) =>
     atDesk(options, async (desk) => {
       const { log, admin, lettersTopic, telemetryTopic } = desk
-      const { dryRun, limit, rate: perSecond } = options
+      const { dryRun, limit, rate: perSecond, letter } = options
+      const filter = { ...filterOf(options), ...(letter === '' ? {} : placeOf(letter)) }
       const writer = log.writer({ name: 'replay', queuedBytesMax: 1 << 24, lingerMs: 5 })
       if (!dryRun) await writer.start()
       const line = progressLine('weir dlq replay')
       const replayId = randomUUID()
       try {
         const report = await replayLetters(
-          { filter: filterOf(options), limit, perSecond, dryRun, replayId },
+          { filter, limit, perSecond, dryRun, replayId },
           {
             ...{ log, lettersTopic, clock: systemClock, timers: systemTimers },
             writer: dryRun ? undefined : writer,
@@ -192,7 +197,7 @@ export const PURGE_OPTIONS = {
   yes: { kind: 'switch', default: false, doc: 'Really delete them.' },
 } as const satisfies OptionTable
 
-export const purgeCommand = commandWithOptions({
+export const purgeCommand = operatorCommand({
   name: 'dlq purge',
   summary: 'deletes the letters written before a time, for good',
   options: PURGE_OPTIONS,
@@ -219,39 +224,6 @@ export const purgeCommand = commandWithOptions({
       process.stdout.write(`${records} records of ${lettersTopic} ${did}.\n`)
       const offsets = Object.fromEntries(going)
       printJson(options.json, { records, before: offsets, dryRun })
-      return EXIT.ok
-    }),
-})
-
-export const RESUME_OPTIONS = {
-  ...DESK_OPTIONS,
-  partition: { ...FILTER_OPTIONS.partition, doc: 'The paused partition; it must be given.' },
-  upTo: {
-    kind: 'integer',
-    default: -1,
-    min: -1,
-    max: Number.MAX_SAFE_INTEGER,
-    doc: 'Offset before which everything unreadable is dead-lettered; -1: the end as of now.',
-  },
-} as const satisfies OptionTable
-
-export const resumeCommand = commandWithOptions({
-  name: 'dlq resume',
-  summary: 'lets a partition go on that was paused because too much of it is unreadable',
-  options: RESUME_OPTIONS,
-  run: (options) =>
-    atDesk(options, async ({ log, admin, telemetryTopic: topic }) => {
-      const { partition, topicPrefix } = options
-      if (partition < 0) throw new Failure('config_invalid', '--partition says which one goes on')
-      const end = (await admin.offsetRange(topic)).get(partition)?.end
-      if (end === undefined)
-        throw new Failure('not_found', `${topic} has no partition ${partition}`)
-      const upTo = options.upTo < 0 ? end : options.upTo
-      await writePass(log, { group: passesGroup(topicPrefix), topic, partition, upTo })
-      process.stdout.write(
-        `Partition ${partition} goes on: unreadable records before offset ${upTo} become dead letters.\n`,
-      )
-      printJson(options.json, { partition, upTo })
       return EXIT.ok
     }),
 })

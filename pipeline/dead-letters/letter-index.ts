@@ -1,5 +1,5 @@
 /** Which letters there are, in a few bytes each: what `ls` counts and `replay` chooses from. */
-import type { Letter } from './letter.ts'
+import { type Letter, letterId } from './letter.ts'
 import { type LetterFilter, type LetterVisitor, matches } from './letter-scan.ts'
 
 type Entry = Readonly<{ partition: number; offset: number; atMs: number; group: number }>
@@ -12,6 +12,8 @@ export type LetterGroup = Readonly<{
   replayed: number
   oldestMs: number
   newestMs: number
+  /** The newest letter, as `show` and `replay` take it. */
+  newest: string
 }>
 
 export class LetterIndex implements LetterVisitor {
@@ -44,7 +46,7 @@ export class LetterIndex implements LetterVisitor {
     const groups = [...this.#groups.values()].map(({ reason, stage }) => ({
       ...{ reason, stage, letters: 0, replayed: 0 },
       oldestMs: Infinity,
-      newestMs: 0,
+      ...{ newestMs: 0, newest: '' },
     }))
     for (const entry of this.#entries) {
       const group = groups[entry.group]
@@ -52,7 +54,10 @@ export class LetterIndex implements LetterVisitor {
       group.letters += 1
       if (this.#wasReplayed(entry)) group.replayed += 1
       group.oldestMs = Math.min(group.oldestMs, entry.atMs)
-      group.newestMs = Math.max(group.newestMs, entry.atMs)
+      if (entry.atMs >= group.newestMs) {
+        group.newestMs = entry.atMs
+        group.newest = letterId(entry)
+      }
     }
     return groups.sort((a, b) => b.newestMs - a.newestMs)
   }

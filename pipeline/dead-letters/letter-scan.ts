@@ -13,6 +13,8 @@ export type LetterFilter = Readonly<{
   untilMs: number
   /** -1: all. */
   partition: number
+  /** One letter of the partition; undefined: all. */
+  offset?: number | undefined
 }>
 
 export type LetterVisitor = Readonly<{
@@ -25,10 +27,11 @@ export type LetterVisitor = Readonly<{
 }>
 
 export function matches(filter: LetterFilter, letter: Letter): boolean {
-  const { reasons, stages, tenant, device, sinceMs, untilMs } = filter
+  const { reasons, stages, tenant, device, sinceMs, untilMs, offset } = filter
   return (
     letter.atMs >= sinceMs &&
     letter.atMs < untilMs &&
+    (offset === undefined || letter.offset === offset) &&
     (reasons.length === 0 || reasons.includes(letter.reason)) &&
     (stages.length === 0 || stages.includes(letter.stage)) &&
     (tenant === '' || tenant === letter.tenant) &&

@@ -44,6 +44,10 @@ export type Letter = Readonly<{
   headers: Readonly<Record<string, Buffer>>
 }>
 
+/** What a person calls the letter by. */
+export const letterId = ({ partition, offset }: Pick<Letter, 'partition' | 'offset'>): string =>
+  `${partition}:${offset}`
+
 export type ReplayMark = Readonly<{ replayId: string; offsets: readonly number[] }>
 export type LetterRecord =
   | Readonly<{ kind: 'letter'; letter: Letter }>

@@ -8,11 +8,10 @@ import {
   purgeCommand,
   REPLAY_OPTIONS,
   replayCommand,
-  RESUME_OPTIONS,
-  resumeCommand,
   SHOW_OPTIONS,
   showCommand,
 } from './dlq-commands.ts'
+import { RESUME_OPTIONS, resumeCommand } from './resume-command.ts'
 
 const COMMANDS = {
   ls: lsCommand,

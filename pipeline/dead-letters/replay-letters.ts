@@ -11,7 +11,7 @@ import type { Timers } from '../timers.ts'
 import { type Letter, markRecord, replayRecord } from './letter.ts'
 import { LetterIndex } from './letter-index.ts'
 import { type LetterFilter, type LetterRanges, rangesOf, scanLetters } from './letter-scan.ts'
-import { Pacer } from './pacer.ts'
+import { Pacer } from '../operator/pacer.ts'
 import { type JudgePorts, type KeptBecause, replayVerdict } from './replay-verdict.ts'
 
 export type ReplayOptions = Readonly<{

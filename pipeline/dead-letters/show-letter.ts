@@ -1,7 +1,7 @@
 /** One letter for a person: its headers as text, its value decoded or, failing that, its bytes. */
 import type { AvroDecoder } from '../../schemas/avro-codec.ts'
 import type { Telemetry } from '../../schemas/telemetry.ts'
-import type { Letter } from './letter.ts'
+import { type Letter, letterId } from './letter.ts'
 
 /** Of a value that cannot be decoded, so many bytes are shown. */
 const SHOWN_BYTES_MAX = 512
@@ -25,9 +25,9 @@ export async function shownLetter(
   letter: Letter,
   decoder: AvroDecoder<Telemetry>,
 ): Promise<ShownLetter> {
-  const { partition, offset, atMs, key, value, headers } = letter
+  const { atMs, key, value, headers } = letter
   const shown = {
-    letter: `${partition}:${offset}`,
+    letter: letterId(letter),
     at: new Date(atMs).toISOString(),
     key: key?.toString() ?? null,
     headers: Object.fromEntries(

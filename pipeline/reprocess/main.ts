@@ -4,12 +4,12 @@ import { systemClock } from '../../platform/clock.ts'
 import type { OptionTable, OptionValues } from '../../platform/config/options.ts'
 import { CLICKHOUSE_OPTIONS, RETENTION_OPTIONS } from '../../platform/config/shared-options.ts'
 import { Failure } from '../../platform/failure.ts'
-import { commandWithOptions } from '../../platform/lifecycle/command-with-options.ts'
 import { EXIT } from '../../platform/lifecycle/exit-codes.ts'
 import { DAY_MS } from '../../schemas/telemetry.ts'
-import { atDesk, type Desk, DESK_OPTIONS, printJson } from '../dead-letters/letter-desk.ts'
-import { progressLine } from '../dead-letters/progress-line.ts'
-import { timeOf } from '../dead-letters/time-option.ts'
+import { operatorCommand } from '../operator/operator-command.ts'
+import { atDesk, type Desk, DESK_OPTIONS, printJson } from '../operator/operator-desk.ts'
+import { progressLine } from '../operator/progress-line.ts'
+import { timeOf } from '../operator/time-option.ts'
 import { clickhouseSink } from '../sinks/clickhouse-sink.ts'
 import { sleep, systemTimers } from '../timers.ts'
 import { parseCheckpoint } from '../window/checkpoint.ts'
@@ -44,7 +44,7 @@ const IDLE_MS = 30_000
 
 type Options = OptionValues<typeof REPROCESS_OPTIONS>
 
-export const reprocessCommand = commandWithOptions({
+export const reprocessCommand = operatorCommand({
   name: 'reprocess',
   summary: 'recomputes closed windows from raw samples, and writes those that differ',
   options: REPROCESS_OPTIONS,
@@ -125,12 +125,19 @@ async function pipelineSettled(desk: Desk, topicPrefix: string): Promise<void> {
   }
 }
 
-function sentences({ folded, merged }: ReprocessReport, dryRun: boolean): string {
+/** For people; of a dry run, what would be. */
+export function sentences({ folded, merged }: ReprocessReport, dryRun: boolean): string {
   const all = [
     [folded, 'windows of 10 s and 1 min'],
     [merged, 'hours and days'],
   ] as const
-  return all.map(([counts, what]) => `${sentence(counts, what, dryRun)}\n`).join('')
+  const lines = all.map(([counts, what]) => sentence(counts, what, dryRun))
+  if (dryRun && folded.rewritten + folded.added > 0) {
+    lines.push(
+      'Hours and days were compared with minutes as they are now, before any is rewritten.',
+    )
+  }
+  return `${lines.join('\n')}\n`
 }
 
 function sentence(counts: WindowCounts, what: string, dryRun: boolean): string {
@@ -141,6 +148,7 @@ function sentence(counts: WindowCounts, what: string, dryRun: boolean): string {
     `${counts.added} ${would}added`,
   ]
   if (counts.open > 0) parts.push(`${counts.open} still open`)
-  if (counts.withoutSamples > 0) parts.push(`${counts.withoutSamples} rows without samples left`)
-  return `${parts.join(', ')}.`
+  const all = `${parts.join(', ')}.`
+  if (counts.unexplained === 0) return all
+  return `${all} ${counts.unexplained} more rows are left alone: what they were made of is not stored.`
 }

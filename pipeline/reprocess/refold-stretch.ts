@@ -53,7 +53,7 @@ export async function refoldStretch(
   await raw.read(stretch, refold)
   refold.end()
   for (const { stored, rewritten } of sizes) {
-    counts.withoutSamples += stored.unmet
+    counts.unexplained += stored.unmet
     await rewritten.write()
   }
 }

@@ -52,7 +52,7 @@ export async function remergeParents(
     const begin = () => new ParentRemerge({ parentMs, stored, rewritten, wanted, isOurs })
     const merged = await sink.readRollups(query, begin)
     merged.finish()
-    counts.withoutSamples += stored.unmet
+    counts.unexplained += stored.unmet
     await rewritten.write()
     progress(done + 1, stretches.length)
   }

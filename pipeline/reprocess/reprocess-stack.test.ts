@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { systemClock } from '../../platform/clock.ts'
-import { operator } from '../dead-letters/testing/operator.ts'
+import { operator } from '../operator/testing/operator.ts'
 import { emptyRecord } from '../testing/fold-log.ts'
 import { type Deployment, deploy } from '../testing/stack-deployment.ts'
 

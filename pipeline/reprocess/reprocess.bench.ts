@@ -5,7 +5,7 @@
  *   WEIR_TEST_STACK=… node .build/…/pipeline/reprocess/reprocess.bench.js 1000 60 12
  */
 import { systemClock } from '../../platform/clock.ts'
-import { operator } from '../dead-letters/testing/operator.ts'
+import { operator } from '../operator/testing/operator.ts'
 import { emptyRecord } from '../testing/fold-log.ts'
 import { deploy } from '../testing/stack-deployment.ts'
 

@@ -13,7 +13,7 @@
  */
 import type { Clock } from '../../platform/clock.ts'
 import { Failure } from '../../platform/failure.ts'
-import { Pacer } from '../dead-letters/pacer.ts'
+import { Pacer } from '../operator/pacer.ts'
 import type { RollupSink } from '../sinks/rollup-sink.ts'
 import type { Timers } from '../timers.ts'
 import { CASCADES, windowStartMs } from '../window/tumbling-windows.ts'

@@ -12,12 +12,12 @@ export type WindowCounts = {
   added: number
   /** Still open: the pipeline's. */
   open: number
-  /** Rows whose samples are gone; left as they are. */
-  withoutSamples: number
+  /** Further rows, of which nothing is stored that they could be made of; left as they are. */
+  unexplained: number
 }
 
 export const noCounts = (): WindowCounts => ({
-  ...{ windows: 0, unchanged: 0, rewritten: 0, added: 0, open: 0, withoutSamples: 0 },
+  ...{ windows: 0, unchanged: 0, rewritten: 0, added: 0, open: 0, unexplained: 0 },
 })
 
 export class RewrittenRows {

@@ -6,7 +6,7 @@ import { TelemetryFrames } from '../../../schemas/telemetry-frames.ts'
 import type { Deployment } from '../../testing/stack-deployment.ts'
 import { systemTimers } from '../../timers.ts'
 import { type AuditRange, type AuditResult, runAudit } from '../audit-run.ts'
-import { SHARES } from '../series-sample.ts'
+import { SHARES } from '../windows/series-sample.ts'
 
 export async function auditOf(
   deployment: Deployment,

@@ -23,8 +23,8 @@ import { clickhouseSink } from '../../sinks/clickhouse-sink.ts'
 import { systemTimers } from '../../timers.ts'
 import { Auditor } from '../auditor.ts'
 import { HOUR_MS } from '../hour-tally.ts'
-import { progressOf } from '../log-cut.ts'
-import { SHARES } from '../series-sample.ts'
+import { progressOf } from '../log/log-cut.ts'
+import { SHARES } from '../windows/series-sample.ts'
 
 const PARTITIONS = 2
 const POLL_MS = 10

@@ -1,6 +1,6 @@
 /** Rows of the raw table out of blocks of columns: what most of an audit's time goes into. */
-import type { NativeColumns } from '../../platform/clickhouse/native-reader.ts'
-import { seriesIdAsBigint } from '../window/series-id.ts'
+import type { NativeColumns } from '../../../platform/clickhouse/native-reader.ts'
+import { seriesIdAsBigint } from '../../window/series-id.ts'
 import type { StoredSample } from './slice.ts'
 
 export const SAMPLE_COLUMNS = 'tenant, series, ts, value, text, part, off'

@@ -3,8 +3,8 @@
  * with the hour, so that every series gets its turn; of a small system the first few in any case.
  * For each, the event hours that its samples fell into.
  */
-import { HOUR_MS } from './hour-tally.ts'
-import type { SeriesIdentity } from './slice.ts'
+import { HOUR_MS } from '../hour-tally.ts'
+import type { SeriesIdentity } from '../samples/slice.ts'
 
 /** Steps of the share: a hundredth of a percent. */
 export const SHARES = 10_000

@@ -4,31 +4,45 @@
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { envName } from '../../platform/config/option-names.ts'
+import { envName, flagName } from '../../platform/config/option-names.ts'
+import type { OptionSources } from '../../platform/config/read-options.ts'
 import { Failure } from '../../platform/failure.ts'
 
-type Env = Readonly<Record<string, string | undefined>>
+/** Whoever gives one of these means other servers: the file is not mixed in unless it is asked for. */
+const SERVERS = ['kafkaBrokers', 'registryUrl', 'clickhouseUrl'] as const
 
 /**
- * The environment of a command whose option `stack` names the file. A file that is not there is an
- * error only where it was asked for. Throws `config_invalid` when it is not JSON.
+ * The environment of a command whose option `stack` names the file. Throws `unavailable` where the
+ * file is not there and nothing else says where the servers are, and `config_invalid` when it is not
+ * JSON.
  */
-export function withRunningSystem(argv: readonly string[], env: Env, standard: string): Env {
-  const asked = stackOf(argv) ?? env[envName('stack')]
-  const path = asked === undefined || asked === '' ? standard : asked
-  if (!existsSync(path)) {
-    if (path === standard) return env
-    throw new Failure('unavailable', `there is no ${path} (--stack): is the system running?`)
+export function withRunningSystem(
+  { argv, env }: OptionSources,
+  options: Readonly<{ stack: Readonly<{ default: string }> }>,
+): OptionSources['env'] {
+  const servers = SERVERS.filter((name) => Object.hasOwn(options, name))
+  const asked = given('stack', { argv, env })
+  if (asked === undefined && servers.some((name) => given(name, { argv, env }) !== undefined)) {
+    return env
   }
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''))
-  return { ...variablesOf(path), ...given }
+  const path = asked ?? options.stack.default
+  if (!existsSync(path)) {
+    const text = `there is no ${path} (--stack): is the system running?`
+    const flags = servers.map(flagName).join(', ')
+    const hint = asked === undefined ? ` Servers elsewhere are named by ${flags}.` : ''
+    throw new Failure('unavailable', text + hint)
+  }
+  const own = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''))
+  return { ...variablesOf(path), ...own }
 }
 
-function stackOf(argv: readonly string[]): string | undefined {
-  const at = argv.findIndex((word) => word === '--stack' || word.startsWith('--stack='))
-  if (at < 0) return undefined
+/** What a flag or, without one, the environment says; what is empty says nothing. */
+function given(name: string, { argv, env }: OptionSources): string | undefined {
+  const flag = flagName(name)
+  const at = argv.findIndex((word) => word === flag || word.startsWith(`${flag}=`))
   const word = argv[at] ?? ''
-  return word === '--stack' ? argv[at + 1] : word.slice('--stack='.length)
+  const said = word === flag ? argv[at + 1] : word.slice(flag.length + 1)
+  return said || env[envName(name)] || undefined
 }
 
 function variablesOf(path: string): Record<string, string> {

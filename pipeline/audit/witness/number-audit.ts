@@ -1,9 +1,9 @@
 /** Goes through the numbers of each device in the range, hour by hour of their times. */
-import type { Clickhouse } from '../../platform/clickhouse/clickhouse.ts'
-import { type AuditBooks, timeText } from './hour-tally.ts'
-import { hourOf } from './log-cut.ts'
+import type { Clickhouse } from '../../../platform/clickhouse/clickhouse.ts'
+import { type AuditBooks, timeText } from '../hour-tally.ts'
+import { hourOf } from '../log/log-cut.ts'
 import { type NumberReport, NumberWitness } from './message-numbers.ts'
-import { AUDIT_SETTINGS } from './window-tables.ts'
+import { AUDIT_SETTINGS } from '../windows/window-tables.ts'
 
 /** How far back the number before the first one of the range is looked for. */
 const LOOKBACK_MS = 7 * 86_400_000

@@ -1,10 +1,10 @@
 /** Reads the raw table by where its rows say they come from. */
-import type { Clickhouse } from '../../platform/clickhouse/clickhouse.ts'
-import type { NativeColumns } from '../../platform/clickhouse/native-reader.ts'
-import type { OffsetSpan } from './log-range.ts'
+import type { Clickhouse } from '../../../platform/clickhouse/clickhouse.ts'
+import type { NativeColumns } from '../../../platform/clickhouse/native-reader.ts'
+import type { OffsetSpan } from '../log/log-range.ts'
 import { forEachSample, SAMPLE_COLUMNS } from './sample-blocks.ts'
 import type { OpenSample, StoredSample } from './slice.ts'
-import { AUDIT_SETTINGS } from './window-tables.ts'
+import { AUDIT_SETTINGS } from '../windows/window-tables.ts'
 
 /** Origins and, where given, event times (both ends included) of the rows that are wanted. */
 export type Origins = Readonly<{

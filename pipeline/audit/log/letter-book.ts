@@ -2,9 +2,9 @@
  * The dead letters of a range of the log: by the record they are about, and those of messages that
  * the edge refused, which never were in the log. Only headers are kept.
  */
-import type { LogRecord } from '../../platform/kafka/log.ts'
-import { DEAD_LETTER_HEADERS, DEAD_LETTER_SAMPLES_MAX } from '../../schemas/dead-letter.ts'
-import { type Letter as DeadLetter, readLetter } from '../dead-letters/letter.ts'
+import type { LogRecord } from '../../../platform/kafka/log.ts'
+import { DEAD_LETTER_HEADERS, DEAD_LETTER_SAMPLES_MAX } from '../../../schemas/dead-letter.ts'
+import { type Letter as DeadLetter, readLetter } from '../../dead-letters/letter.ts'
 import { hourOf, type LogCut } from './log-cut.ts'
 
 export type Letter = Readonly<{

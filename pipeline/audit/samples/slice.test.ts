@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { AuditBooks, HOUR_MS, imbalance } from './hour-tally.ts'
+import { AuditBooks, HOUR_MS, imbalance } from '../hour-tally.ts'
 import { inventedRow, type SeriesIdentity, Slice, type StoredSample } from './slice.ts'
 
 type Delivery = Readonly<{ series: number; ts: number; value: number }>

@@ -2,9 +2,9 @@
  * Reads a range of offsets of each partition once, in order, as a private reader that commits
  * nothing. One batch is handed out at a time, so that whoever takes them is never overrun.
  */
-import { Failure } from '../../platform/failure.ts'
-import type { Log, LogBatch } from '../../platform/kafka/log.ts'
-import { every, type Timers } from '../timers.ts'
+import { Failure } from '../../../platform/failure.ts'
+import type { Log, LogBatch } from '../../../platform/kafka/log.ts'
+import { every, type Timers } from '../../timers.ts'
 
 /** [from, to) */
 export type OffsetSpan = Readonly<{ from: number; to: number }>

@@ -8,14 +8,18 @@
  */
 import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'
-import { Failure } from '../../platform/failure.ts'
-import { ledgerLineOf, type LedgerSample, type LedgerValue } from '../../schemas/client-ledger.ts'
-import { TELEMETRY } from '../../schemas/topics.ts'
-import { sleep } from '../timers.ts'
-import type { AuditPorts } from './audit-run.ts'
-import { timeText } from './hour-tally.ts'
-import { progressOf } from './log-cut.ts'
-import { readRaw } from './window-tables.ts'
+import { Failure } from '../../../platform/failure.ts'
+import {
+  ledgerLineOf,
+  type LedgerSample,
+  type LedgerValue,
+} from '../../../schemas/client-ledger.ts'
+import { TELEMETRY } from '../../../schemas/topics.ts'
+import { sleep } from '../../timers.ts'
+import type { AuditPorts } from '../audit-run.ts'
+import { timeText } from '../hour-tally.ts'
+import { progressOf } from '../log/log-cut.ts'
+import { readRaw } from '../windows/window-tables.ts'
 
 export type LedgerVerdict = {
   messagesAcknowledged: number

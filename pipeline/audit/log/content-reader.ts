@@ -2,17 +2,17 @@
  * Turns records of telemetry.v1 into what the tables must hold: samples into the current slice,
  * refusals against the dead letters, series into the sample that the window check looks at.
  */
-import type { LogBatch, LogRecord } from '../../platform/kafka/log.ts'
-import type { TelemetryFrames } from '../../schemas/telemetry-frames.ts'
-import { BOOLEAN, NUMBER, type TelemetryReader } from '../../schemas/telemetry-reader.ts'
-import { seriesIdAsBigint, seriesIdOf } from '../window/series-id.ts'
-import type { AuditBooks, HourTally } from './hour-tally.ts'
+import type { LogBatch, LogRecord } from '../../../platform/kafka/log.ts'
+import type { TelemetryFrames } from '../../../schemas/telemetry-frames.ts'
+import { BOOLEAN, NUMBER, type TelemetryReader } from '../../../schemas/telemetry-reader.ts'
+import { seriesIdAsBigint, seriesIdOf } from '../../window/series-id.ts'
+import type { AuditBooks, HourTally } from '../hour-tally.ts'
 import { isCut, type Letter, type LetterBook, tells, tenantOfKey } from './letter-book.ts'
 import { hourOf, hourOfOffset, type LogCut } from './log-cut.ts'
 import type { OffsetSpan } from './log-range.ts'
 import { refusedSamples } from './record-content.ts'
-import type { SeriesSample } from './series-sample.ts'
-import type { Delivery, SeriesIdentity, Slice } from './slice.ts'
+import type { SeriesSample } from '../windows/series-sample.ts'
+import type { Delivery, SeriesIdentity, Slice } from '../samples/slice.ts'
 
 export type ContentParts = Readonly<{
   cut: LogCut

@@ -10,7 +10,7 @@
  *
  * Pure: rows come in by methods, tallies and findings go into the books.
  */
-import { type AuditBooks, type HourTally, timeText } from './hour-tally.ts'
+import { type AuditBooks, type HourTally, timeText } from '../hour-tally.ts'
 
 export type SeriesIdentity = Readonly<{
   tenant: string

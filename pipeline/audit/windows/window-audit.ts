@@ -2,10 +2,10 @@
  * The self-check: rollup rows of the sampled series against the raw table, hours against minutes,
  * days against hours. A mismatch is read a second time, against newer commits, before it counts.
  */
-import type { Clickhouse } from '../../platform/clickhouse/clickhouse.ts'
-import { type AuditBooks, HOUR_MS, timeText } from './hour-tally.ts'
+import type { Clickhouse } from '../../../platform/clickhouse/clickhouse.ts'
+import { type AuditBooks, HOUR_MS, timeText } from '../hour-tally.ts'
 import type { SampledSeries } from './series-sample.ts'
-import { named, type SeriesIdentity } from './slice.ts'
+import { named, type SeriesIdentity } from '../samples/slice.ts'
 import { type Mismatch, mergedVerdict, type Progress, RawFold } from './window-fold.ts'
 import { readRaw, readRollups, type ResolutionMs, type SeriesSpan } from './window-tables.ts'
 

@@ -1,9 +1,9 @@
 /** Reads rollup rows and raw samples of some series in a span of event time, series by series. */
-import type { Clickhouse } from '../../platform/clickhouse/clickhouse.ts'
-import { tableTtlDays } from '../../platform/clickhouse/table-ttl.ts'
-import { DAY_MS } from '../../schemas/telemetry.ts'
-import { rollupTable } from '../sinks/rollup-tables.ts'
-import { forEachSample, SAMPLE_COLUMNS } from './sample-blocks.ts'
+import type { Clickhouse } from '../../../platform/clickhouse/clickhouse.ts'
+import { tableTtlDays } from '../../../platform/clickhouse/table-ttl.ts'
+import { DAY_MS } from '../../../schemas/telemetry.ts'
+import { rollupTable } from '../../sinks/rollup-tables.ts'
+import { forEachSample, SAMPLE_COLUMNS } from '../samples/sample-blocks.ts'
 import type { RawSample, WindowRow } from './window-fold.ts'
 
 const RESOLUTIONS_MS = [10_000, 60_000, 3_600_000, 86_400_000] as const

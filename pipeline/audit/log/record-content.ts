@@ -2,8 +2,8 @@
  * What one record of the log must have brought into the raw table, judged again from its bytes:
  * by the rules that are public (schemas/telemetry.ts), not by the pipeline's own code.
  */
-import type { TelemetryReader } from '../../schemas/telemetry-reader.ts'
-import { clampMs, timeRefusal } from '../../schemas/telemetry.ts'
+import type { TelemetryReader } from '../../../schemas/telemetry-reader.ts'
+import { clampMs, timeRefusal } from '../../../schemas/telemetry.ts'
 
 /** Indexes of the samples of a record that may not be stored. */
 export function refusedSamples(

@@ -1,7 +1,7 @@
-/** What the commands about dead letters share: their options, and the world they open. */
+/** What operators' commands about the log share: their options, and the connections they open. */
 import { systemClock } from '../../platform/clock.ts'
 import type { OptionTable, OptionValues } from '../../platform/config/options.ts'
-import { KAFKA_OPTIONS, RETENTION_OPTIONS } from '../../platform/config/shared-options.ts'
+import { KAFKA_OPTIONS } from '../../platform/config/shared-options.ts'
 import { createKafkaLog } from '../../platform/kafka/kafkajs-log.ts'
 import type { Log, LogAdmin } from '../../platform/kafka/log.ts'
 import { fetchSchema, startWithSchemas } from '../../platform/kafka/schema-registry.ts'
@@ -12,43 +12,17 @@ import { subjectSchemas } from '../../schemas/registered-schemas.ts'
 import type { Telemetry } from '../../schemas/telemetry.ts'
 import { TopicCodecs } from '../../schemas/topic-codecs.ts'
 import { DEAD_LETTERS, TELEMETRY } from '../../schemas/topics.ts'
-import type { LetterFilter } from './letter-scan.ts'
-import { timeOf } from './time-option.ts'
+import { STACK_OPTION } from './operator-command.ts'
 
-export const JSON_OPTION = {
+const JSON_OPTION = {
   json: { kind: 'switch', default: false, doc: 'End with one JSON object on standard output.' },
 } as const satisfies OptionTable
 
-export const DESK_OPTIONS = { ...KAFKA_OPTIONS, ...JSON_OPTION } as const satisfies OptionTable
-
-export const FILTER_OPTIONS = {
-  reason: { kind: 'list', default: [], doc: 'Only letters with one of these reasons.' },
-  stage: { kind: 'list', default: [], doc: 'Only letters of one of these stages.' },
-  tenant: { kind: 'text', default: '', doc: 'Only letters of this tenant.' },
-  device: { kind: 'text', default: '', doc: 'Only letters of this device.' },
-  since: { kind: 'text', default: '', doc: 'Only letters written since: RFC 3339, ms, or 2h ago.' },
-  until: { kind: 'text', default: '', doc: 'Only letters written before this time.' },
-  partition: {
-    kind: 'integer',
-    default: -1,
-    min: -1,
-    max: 100_000,
-    doc: 'Only letters of this partition; -1: of all.',
-  },
+export const DESK_OPTIONS = {
+  ...STACK_OPTION,
+  ...KAFKA_OPTIONS,
+  ...JSON_OPTION,
 } as const satisfies OptionTable
-
-/** For commands that judge records as the pipeline does. */
-export const JUDGE_OPTIONS = RETENTION_OPTIONS
-
-export function filterOf(options: OptionValues<typeof FILTER_OPTIONS>): LetterFilter {
-  const { reason, stage, tenant, device, since, until, partition } = options
-  const nowMs = systemClock.nowMs()
-  return {
-    ...{ reasons: reason, stages: stage, tenant, device, partition },
-    sinceMs: timeOf('--since', since, { nowMs, otherwise: 0 }),
-    untilMs: timeOf('--until', until, { nowMs, otherwise: Infinity }),
-  }
-}
 
 export type Desk = Readonly<{
   log: Log

@@ -2,9 +2,9 @@
  * What of the log an audit may judge: the hours it was asked for, cut off at what the pipeline has
  * committed as processed. Beyond the cut rows may be on their way, so nothing is said of it.
  */
-import type { LogAdmin } from '../../platform/kafka/log.ts'
-import { parseCheckpoint } from '../window/checkpoint.ts'
-import { HOUR_MS } from './hour-tally.ts'
+import type { LogAdmin } from '../../../platform/kafka/log.ts'
+import { parseCheckpoint } from '../../window/checkpoint.ts'
+import { HOUR_MS } from '../hour-tally.ts'
 import type { OffsetSpan } from './log-range.ts'
 
 export type PartitionCut = Readonly<{
