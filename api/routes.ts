@@ -64,6 +64,10 @@ const limit = (max: number, standard: number): ParameterSpec => ({
   default: standard,
   doc: 'How many items a page has at most.',
 })
+const PAGE_OF_READINGS: readonly ParameterSpec[] = [
+  limit(LIMITS.readingsPerPageMax, LIMITS.readingsPerPageDefault),
+  CURSOR,
+]
 
 /** From 0 to 100, with up to three decimals. */
 const PERCENTILE = '(?:100|\\d{1,2}(?:\\.\\d{1,3})?)'
@@ -161,13 +165,7 @@ export const ROUTES: readonly Route[] = [
     summary: 'Samples of one metric in [from, to), oldest first',
     access: 'key',
     pathParameters: [DEVICE_ID],
-    queryParameters: [
-      METRIC,
-      FROM,
-      TO,
-      limit(LIMITS.readingsPerPageMax, LIMITS.readingsPerPageDefault),
-      CURSOR,
-    ],
+    queryParameters: [METRIC, FROM, TO, ...PAGE_OF_READINGS],
     success: { status: 200, description: 'A page.', schema: ref('Readings') },
     failures: ['device_not_found', 'cursor_invalid'],
     handle: getReadings,
@@ -237,7 +235,9 @@ export const ROUTES: readonly Route[] = [
         name: 'start',
         kind: 'time',
         required: true,
-        doc: 'Start of the window, or any time in it: ms since 1970 UTC, or RFC 3339.',
+        doc:
+          'Any time in the window: ms since 1970 UTC, or RFC 3339. The answer is about the window ' +
+          'that holds it, which begins at the `start` of the answer.',
       },
       {
         name: 'resolution',
@@ -247,8 +247,7 @@ export const ROUTES: readonly Route[] = [
         doc: 'Those that are stored; others are merged when they are asked for.',
       },
       KIND,
-      limit(LIMITS.readingsPerPageMax, LIMITS.readingsPerPageDefault),
-      CURSOR,
+      ...PAGE_OF_READINGS,
     ],
     success: { status: 200, description: 'What is known of it.', schema: ref('Explanation') },
     failures: ['device_not_found', 'cursor_invalid'],

@@ -150,7 +150,7 @@ const EXPLANATION = object({
     description: 'Null: nothing was ever stored of this metric.',
   },
   resolution: { type: 'string', enum: STORED_RESOLUTIONS },
-  start: TIME,
+  start: { ...TIME, description: 'Where the window begins that holds the time asked for.' },
   end: TIME,
   verdict: {
     type: 'string',

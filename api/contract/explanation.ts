@@ -11,7 +11,7 @@ export type Explanation = {
   /** Null: nothing was ever stored of this metric. */
   kind: SeriesKind | null
   resolution: StoredResolution
-  /** The window is [start, end). */
+  /** The window is [start, end), and holds the time that was asked for. */
   start: number
   end: number
   verdict: ExplanationVerdict
