@@ -5,7 +5,7 @@
  * samples with one time the first wins, as the earliest offset does in the raw table.
  */
 import { foldNumbers, NUMBERS_PER_WINDOW } from './fold-numbers.ts'
-import { baseOf, SamplePool, sizeBitsFor } from './sample-pool.ts'
+import { baseOf, SamplePool, type SampleSegment, sizeBitsFor } from './sample-pool.ts'
 import type { Series } from './series.ts'
 
 const BLOCK_BITS = 12
@@ -64,7 +64,8 @@ export class OpenWindows {
     expected: number,
   ): number {
     const slot = this.#free.pop() ?? this.#fresh()
-    const [block, i] = [this.blockOf(slot), indexOf(slot)]
+    const block = this.blockOf(slot)
+    const i = indexOf(slot)
     const sizeBits = sizeBitsFor(expected)
     block.series[i] = series
     block.startMs[i] = startMs
@@ -81,7 +82,8 @@ export class OpenWindows {
   }
 
   close(slot: number): void {
-    const [block, i] = [this.blockOf(slot), indexOf(slot)]
+    const block = this.blockOf(slot)
+    const i = indexOf(slot)
     this.pool.give(block.samples[i] ?? 0, block.sizeBits[i] ?? 0)
     block.series[i] = undefined
     block.flags[i] = 0
@@ -92,21 +94,21 @@ export class OpenWindows {
   /** Adds the k-th of some values. False when a sample of this time is there; that one stays. */
   // oxlint-disable-next-line max-params -- once per sample and resolution
   insert(slot: number, dt: number, from: Float64Array, k: number): boolean {
-    const [block, i] = [this.blockOf(slot), indexOf(slot)]
+    const block = this.blockOf(slot)
+    const i = indexOf(slot)
     const count = block.count[i] ?? 0
     const at = count === 0 ? 0 : this.#placeOf(block, i, dt)
     if (at < 0) return false
     if (count === 1 << (block.sizeBits[i] ?? 0)) this.#grow(block, i)
     const samples = block.samples[i] ?? 0
+    const segment = this.pool.segmentOf(samples)
     const base = baseOf(samples)
-    const { dts, values } = this.pool.segmentOf(samples)
     if (at < count) {
-      dts.copyWithin(base + at + 1, base + at, base + count)
-      values.copyWithin(base + at + 1, base + at, base + count)
+      moveUp(segment, base + at, base + count)
       if (at < (block.folded[i] ?? 0)) block.folded[i] = 0
     }
-    dts[base + at] = dt
-    values[base + at] = from[k] ?? NaN
+    segment.dts[base + at] = dt
+    segment.values[base + at] = from[k] ?? NaN
     block.count[i] = count + 1
     return true
   }
@@ -133,8 +135,11 @@ export class OpenWindows {
 
   /** Brings a window's numbers up to its samples. */
   fold(slot: number): void {
-    const [block, i] = [this.blockOf(slot), indexOf(slot)]
-    const [count, folded, samples] = [block.count[i], block.folded[i], block.samples[i]]
+    const block = this.blockOf(slot)
+    const i = indexOf(slot)
+    const count = block.count[i]
+    const folded = block.folded[i]
+    const samples = block.samples[i]
     if (count === undefined || folded === undefined || samples === undefined) return
     if (folded === count) return
     const { dts, values } = this.pool.segmentOf(samples)
@@ -170,6 +175,12 @@ export class OpenWindows {
     this.#end += 1
     return this.#end - 1
   }
+}
+
+/** Makes room for one sample at `from`. */
+function moveUp({ dts, values }: SampleSegment, from: number, to: number): void {
+  dts.copyWithin(from + 1, from, to)
+  values.copyWithin(from + 1, from, to)
 }
 
 /** Index of a slot in the columns of its block. */

@@ -139,7 +139,7 @@ export class PartitionFold {
     const replay = offset < this.#position
     const context = this.#context
     const { acceptedAgeMs } = this.#options
-    context.begin(record, series, { offset, appendMs, replay, acceptedAgeMs })
+    context.begin(record, series, offset, appendMs, replay, acceptedAgeMs)
     this.#takeSamples(record, context)
     if (record.seq >= 0 && !replay) this.#noteMessage(record, context)
     this.#pass(context)
@@ -250,7 +250,8 @@ export class PartitionFold {
     for (let entry = 0; entry < entryCount; entry += 1) {
       const series = this.#series[entry]
       for (const end = sampleEnd[entry] ?? 0; k < end; k += 1) {
-        const [ts, value] = [tsMs[k] ?? NaN, values[k] ?? NaN]
+        const ts = tsMs[k] ?? NaN
+        const value = values[k] ?? NaN
         // What is usual is seen here; whatever is not goes the long way.
         if (ts >= context.oldestMs && ts <= context.newestMs && value - value === 0) {
           if (series !== undefined) this.#take(context, series, record, k)
@@ -295,7 +296,7 @@ export class PartitionFold {
     const raw = this.#raw
     if (series.kind === 'text') raw.texts.set(raw.count, record.texts[k] ?? '')
     if (context.shiftMs !== 0) raw.shiftsMs.set(raw.count, context.shiftMs)
-    raw.add(series, record.tsMs[k] ?? NaN, record.values[k] ?? NaN, context.offset, context.flags)
+    raw.addFrom(record, k, series, context.offset, context.flags)
     this.counts.samples += 1
   }
 
@@ -343,7 +344,9 @@ export class PartitionFold {
     this.#lastAppendMs = context.appendMs
     this.#maxTsMs = Math.max(this.#maxTsMs, Math.min(context.newestTsMs, context.clampMs))
     this.#closedToMs = Math.max(this.#closedToMs, this.#maxTsMs - this.#options.latenessMs)
-    this.#shelf.close(this.#closedToMs, this.#versionOf(context.offset))
+    if (this.#closedToMs >= this.#shelf.earliestEndMs) {
+      this.#shelf.close(this.#closedToMs, this.#versionOf(context.offset))
+    }
     this.#directory.trim(this.#isIdle)
   }
 }

@@ -1,5 +1,6 @@
 /** Rows of the raw table: one for each sample that came, from one partition. */
 import { widened } from './columns.ts'
+import type { TelemetryReader } from '../../schemas/telemetry-reader.ts'
 import type { Series } from './series.ts'
 
 /** Bits of a raw row's flags. */
@@ -34,14 +35,27 @@ export class RawRows {
 
   // oxlint-disable-next-line max-params -- once per sample: an options object would be garbage
   add(series: Series, tsMs: number, value: number, offset: number, flags: number): void {
+    const row = this.#begin(series, offset, flags)
+    this.tsMs[row] = tsMs
+    this.values[row] = value
+  }
+
+  /** Adds sample k of a record: its numbers stay in their arrays, handed over they would be objects. */
+  // oxlint-disable-next-line max-params -- once per sample: an options object would be garbage
+  addFrom(record: TelemetryReader, k: number, series: Series, offset: number, flags: number): void {
+    const row = this.#begin(series, offset, flags)
+    this.tsMs[row] = record.tsMs[k] ?? NaN
+    this.values[row] = record.values[k] ?? NaN
+  }
+
+  #begin(series: Series, offset: number, flags: number): number {
     const row = this.count
     if (row === this.tsMs.length) this.#grow()
     this.series.push(series)
-    this.tsMs[row] = tsMs
-    this.values[row] = value
     this.offsets[row] = offset
     this.flags[row] = flags
     this.count = row + 1
+    return row
   }
 
   #grow(): void {

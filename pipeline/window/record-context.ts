@@ -25,19 +25,22 @@ export class RecordContext {
   refused: RefusedSamples | undefined
 
   /** `series` are those of the record's entries. */
+  // oxlint-disable-next-line max-params -- once per record: an options object would be garbage
   begin(
     record: TelemetryReader,
     series: readonly Series[],
-    at: Readonly<{ offset: number; appendMs: number; replay: boolean; acceptedAgeMs: number }>,
+    offset: number,
+    appendMs: number,
+    replay: boolean,
+    acceptedAgeMs: number,
   ): void {
-    const { offset, appendMs, replay } = at
     this.offset = offset
     this.appendMs = appendMs
     this.replay = replay
     this.clampMs = clampMs(record.recvTs, appendMs)
     this.flags = (record.stamped ? 0 : FLAG_UNSTAMPED) | (record.shiftMs === 0 ? 0 : FLAG_RESTAMPED)
     this.shiftMs = record.shiftMs
-    this.oldestMs = oldestAcceptedMs(appendMs, at.acceptedAgeMs)
+    this.oldestMs = oldestAcceptedMs(appendMs, acceptedAgeMs)
     this.newestMs = newestAcceptedMs(this.clampMs)
     this.newestTsMs = record.isTick ? this.clampMs : 0
     this.seen = mayRepeat(record, series) ? new Map() : undefined

@@ -41,7 +41,8 @@ export class SamplePool {
 
   /** Joins the block with its free neighbours. */
   give(block: number, sizeBits: number): void {
-    let [joined, bits] = [block, sizeBits]
+    let joined = block
+    let bits = sizeBits
     for (; bits < SEGMENT_BITS; bits += 1) {
       const buddy = joined ^ (1 << bits)
       if (this.#freeBitsOf(buddy) !== bits) break
@@ -61,8 +62,11 @@ export class SamplePool {
   /** The block with twice the room that holds the given block's samples. */
   doubled(block: number, sizeBits: number): number {
     const larger = this.take(sizeBits + 1)
-    const [from, to] = [this.segmentOf(block), this.segmentOf(larger)]
-    const [a, b, size] = [baseOf(block), baseOf(larger), 1 << sizeBits]
+    const from = this.segmentOf(block)
+    const to = this.segmentOf(larger)
+    const a = baseOf(block)
+    const b = baseOf(larger)
+    const size = 1 << sizeBits
     for (let k = 0; k < size; k += 1) {
       to.dts[b + k] = from.dts[a + k] ?? 0
       to.values[b + k] = from.values[a + k] ?? 0

@@ -17,7 +17,8 @@ type Device = {
   readonly labels: number[]
 }
 
-const KINDS = 3
+const KIND_BITS = 2
+const KIND_MASK = (1 << KIND_BITS) - 1
 const kindOf = (code: number): SeriesKind =>
   code === NUMBER ? 'number' : code === BOOLEAN ? 'boolean' : 'text'
 
@@ -85,17 +86,19 @@ export class SeriesDirectory {
   }
 
   #seriesOf(device: Device, record: TelemetryReader, entry: number): Series {
-    const [from, to] = [record.metricFrom[entry] ?? 0, record.metricTo[entry] ?? 0]
+    const from = record.metricFrom[entry] ?? 0
+    const to = record.metricTo[entry] ?? 0
     const kind = record.kinds[entry] ?? 0
     // A device names its metrics in the same order, time after time.
-    const guess = device.labels[entry] ?? -1
-    const metric = Math.floor(guess / KINDS)
-    if (guess - metric * KINDS === kind && this.#metrics.equals(metric, record.bytes, from, to)) {
-      const series = device.series[entry]
-      if (series !== undefined) return series
+    const series = device.series[entry]
+    if (series !== undefined) {
+      const guess = device.labels[entry] ?? 0
+      const isSame = this.#metrics.equals(guess >>> KIND_BITS, record.bytes, from, to)
+      if (isSame && (guess & KIND_MASK) === kind) return series
     }
     const found = this.#metrics.find(record.bytes, from, to)
-    const label = (found < 0 ? this.#metricOf(record.metricOf(entry)) : found) * KINDS + kind
+    const metric = found < 0 ? this.#metricOf(record.metricOf(entry)) : found
+    const label = (metric << KIND_BITS) | kind
     const known = device.series[device.labels.indexOf(label)]
     return known ?? this.#add(device, label, record, entry)
   }

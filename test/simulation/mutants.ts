@@ -106,7 +106,10 @@ const RECORDS: readonly Mutant[] = [
     'tie-reversed',
     'of equal times the first offset wins in memory as in the table',
     'pipeline/window/open-windows.js',
-    ['if (at < 0)\n            return false;', 'if (at < 0) return this.replace(slot, dt, value);'],
+    [
+      'if (at < 0)\n            return false;',
+      'if (at < 0) return this.replace(slot, dt, from[k]);',
+    ],
     [
       'textsOf(slot) {',
       `replace(slot, dt, value) {
