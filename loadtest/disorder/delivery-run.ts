@@ -18,10 +18,12 @@ export const LATENESS_MS = 15_000
 const OPTIONS = {
   latenessMs: String(LATENESS_MS),
   flushIntervalMs: '200',
+  liveIntervalMs: '10',
   tickIntervalMs: '600000',
 } as const
 /** Delivered, counted and committed one after the other, so that corrections meet stored rows. */
 const PORTIONS = { min: 4, max: 12, messages: 500 } as const
+const CHUNK = { min: 8, perPortion: 100 } as const
 const QUEUED_BYTES_MAX = 32 * 1024 * 1024
 const CLOSE_MS = 60_000
 
@@ -52,12 +54,15 @@ export async function deliver(
     const adminUrl = adminUrlOf(await pipeline.ready)
     const size = portionOf(deliveries.length)
     for (let from = 0; from < deliveries.length; from += size) {
-      const sent = deliveries.slice(from, from + size).map(({ message, partition }) => {
-        const { tenant, device } = message.record
-        const key = Buffer.from(deviceKey(tenant, device))
-        return writer.append(space.topic, partition, { key, value: encoder.encode(message.record) })
-      })
-      await Promise.all(sent)
+      for (const few of chunks(deliveries.slice(from, from + size))) {
+        const sent = few.map(({ message, partition }) => {
+          const { tenant, device } = message.record
+          const key = Buffer.from(deviceKey(tenant, device))
+          const value = encoder.encode(message.record)
+          return writer.append(space.topic, partition, { key, value })
+        })
+        await Promise.all(sent)
+      }
       await counted(space, pipeline)
       progress(Math.min(from + size, deliveries.length))
     }
@@ -85,6 +90,13 @@ function portionOf(messages: number): number {
   const { min, max } = PORTIONS
   const portions = Math.min(max, Math.max(min, Math.floor(messages / PORTIONS.messages)))
   return Math.ceil(messages / portions)
+}
+
+/** Each is acknowledged before the next, so that windows are read and published while they fill. */
+function chunks(portion: readonly Delivery[]): (readonly Delivery[])[] {
+  const size = Math.max(CHUNK.min, Math.ceil(portion.length / CHUNK.perPortion))
+  const starts = Array.from({ length: Math.ceil(portion.length / size) }, (_, n) => n * size)
+  return starts.map((start) => portion.slice(start, start + size))
 }
 
 async function counted(space: BenchSpace, { ended }: ChildProgram): Promise<void> {

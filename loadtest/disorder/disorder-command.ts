@@ -146,7 +146,7 @@ function printTables(tables: readonly TableVerdict[]): void {
     ['table', 'rows', 'bytes compared', 'rows corrected', 'SHA-256', ''],
     ...tables.map(({ table, rows, bytes, corrected, hashes, difference }) => [
       ...[table, rows, bytes, corrected?.[1] ?? '', hashes[0].slice(0, 16)],
-      difference ?? 'equal',
+      difference === undefined ? 'equal' : `not ${hashes[1].slice(0, 16)}`,
     ]),
   ])
 }

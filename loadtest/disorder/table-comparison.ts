@@ -16,6 +16,8 @@ const OTHER_TABLES = ['audit_hours', 'schema_migrations']
  */
 export const LEFT_OUT = ['part', 'ver', 'corrected_at', 'off', 'inv']
 
+const COLUMNS_SHOWN = 3
+
 export type TableVerdict = Readonly<{
   table: string
   rows: number
@@ -90,19 +92,31 @@ function firstDifference(
   const [wanted, found] = [linesOf(expected), linesOf(actual)]
   const row = wanted.findIndex((line, index) => line !== found[index])
   const at = row < 0 ? wanted.length : row
-  const [wantedCells, foundCells] = [cellsOf(wanted[at]), cellsOf(found[at])]
-  const differing = columns.flatMap((name, c) =>
-    wantedCells[c] === foundCells[c]
-      ? []
-      : [`${name} is ${foundCells[c] ?? 'nothing'} instead of ${wantedCells[c] ?? 'nothing'}`],
-  )
-  const place = key.map((name) => `${name} ${wantedCells[columns.indexOf(name)] ?? '-'}`).join(', ')
-  const counts =
-    wanted.length === found.length ? '' : ` (${found.length} rows instead of ${wanted.length})`
-  return `row ${at} (${place}): ${differing.join('; ')}${counts}`
+  const [wantedRow, foundRow] = [wanted[at], found[at]].map((line) => cellsOf(columns, line))
+  const [wantedKey, foundKey] = [wantedRow, foundRow].map((cells) => placeOf(key, cells))
+  if (wantedKey !== foundKey) {
+    const counts = `${found.length} rows instead of ${wanted.length}`
+    return `row ${at} is ${foundKey} instead of ${wantedKey}; ${counts}`
+  }
+  const differing = columns.filter((name) => wantedRow?.get(name) !== foundRow?.get(name))
+  const shown = differing
+    .slice(0, COLUMNS_SHOWN)
+    .map((name) => `${name} is ${foundRow?.get(name)} instead of ${wantedRow?.get(name)}`)
+  const others = differing.slice(COLUMNS_SHOWN)
+  if (others.length > 0) shown.push(`also ${others.join(', ')}`)
+  return `row ${at} (${wantedKey}): ${shown.join('; ')}`
 }
 
+type Cells = ReadonlyMap<string, string>
+
+function cellsOf(columns: readonly string[], line: string | undefined): Cells | undefined {
+  const cells = line?.split('\t')
+  return cells && new Map(columns.map((name, c) => [name, cells[c] ?? '']))
+}
+
+const placeOf = (key: readonly string[], cells: Cells | undefined): string =>
+  cells === undefined ? 'nothing' : key.map((name) => `${name} ${cells.get(name)}`).join(', ')
+
 const linesOf = (dump: string): string[] => dump.split('\n').slice(0, -1)
-const cellsOf = (line: string | undefined): string[] => (line === undefined ? [] : line.split('\t'))
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
 const quotedList = (names: readonly string[]): string => names.map((name) => `'${name}'`).join(', ')
