@@ -20,8 +20,8 @@ export type RunnerPorts = Readonly<{
   frames: TelemetryFrames
   deadLetters: Pick<DeadLetterWriter, 'write'>
   guard: GuardPorts
-  /** The largest append time in the partition's log so far. */
-  largestAppendMs(partition: number): Promise<number>
+  /** The largest append time in the partition's log so far; undefined: nobody wants to know now. */
+  largestAppendMs(partition: number): Promise<number | undefined>
   deadLettered(reason: DeadLetterStory['reason']): void
 }>
 
@@ -70,7 +70,8 @@ export class PartitionRunner {
 
   /** Folds a batch; answers by how many bytes that raised what the next flush holds. */
   async take(batch: LogBatch): Promise<number> {
-    if (batch.firstOffset > this.#nextOffset) await this.#passGap(batch.firstOffset)
+    const { firstOffset } = batch
+    if (firstOffset > this.#nextOffset && !(await this.#passGap(firstOffset))) return 0
     const unknownIds = new Set<string>()
     let grown = 0
     while (!this.#guard.stopped) {
@@ -183,10 +184,13 @@ export class PartitionRunner {
     if (answer === 'unknown') unknownIds.add(questionName(question))
   }
 
-  async #passGap(nextOffset: number): Promise<void> {
+  /** False: it is not passed, and neither is what comes behind it. */
+  async #passGap(nextOffset: number): Promise<boolean> {
     const largestAppendMs = await this.#ports.largestAppendMs(this.partition)
+    if (largestAppendMs === undefined) return false
     this.fold.distrust(nextOffset, largestAppendMs)
     this.#nextOffset = nextOffset
+    return true
   }
 
   /** Folds what the frames hold of this record. */

@@ -3,134 +3,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { systemClock } from '../platform/clock.ts'
 import { Failure } from '../platform/failure.ts'
-import { MemoryLogServer } from '../platform/kafka/testing/memory-log-server.ts'
-import { createMemoryLog } from '../platform/kafka/testing/memory-log.ts'
-import type { Checkpoint } from '../platform/kafka/log.ts'
-import { createLogger } from '../platform/observe/json-logger.ts'
-import { Metrics } from '../platform/observe/metrics.ts'
-import { createAvroDecoder, createAvroEncoder } from '../schemas/avro-codec.ts'
-import { type Telemetry, TELEMETRY_SCHEMA } from '../schemas/telemetry.ts'
-import { topicSpecs } from '../schemas/topic-specs.ts'
-import { WindowUpdateWriter } from '../schemas/window-update-writer.ts'
-import { composeRollup } from './rollup-composition.ts'
-import type { RollupOptions } from './rollup-service.ts'
-import { MemorySink } from './testing/memory-sink.ts'
-import { aroundEach, type RollupSink } from './sinks/rollup-sink.ts'
-import { systemTimers } from './timers.ts'
-import { checkpointMetadata, parseCheckpoint } from './window/checkpoint.ts'
-import { emptyRecord } from './testing/fold-log.ts'
-import { seriesIdOf } from './window/series-id.ts'
-
-const TOPIC = 'telemetry.v1'
-const OPTIONS: RollupOptions = {
-  topicPrefix: '',
-  flushIntervalMs: 10,
-  flushBytes: 1 << 20,
-  flushQueuedBytesMax: 2 << 20,
-  latenessMs: 15_000,
-  rawRetentionDays: 400,
-  logRetentionDays: 7,
-  tickIntervalMs: 3_600_000,
-  liveIntervalMs: 10,
-  liveQueuedBytesMax: 1 << 20,
-  idleSeriesMax: 1_000,
-}
-const SERIES = { tenant: 'acme', id: seriesIdOf('d0', 'm', 'number') }
-const encoder = createAvroEncoder<Telemetry>(TELEMETRY_SCHEMA, 1)
-
-function world() {
-  const server = new MemoryLogServer({ clock: systemClock })
-  for (const spec of topicSpecs('', 1, 1)) server.createTopic(spec)
-  const partition = server.partition(TOPIC, 0)
-  const group = server.group('rollup')
-  const sink = new MemorySink()
-
-  /** Appends one sample as a device's record; its value is its offset. */
-  function push(tsMs: number, appendMs = tsMs): void {
-    const record = emptyRecord('d0', appendMs)
-    record.numbers.push({ metric: 'm', t0: tsMs, dt: [0], v: [partition.end] })
-    const value = Buffer.from(encoder.encode(record))
-    partition.push({ timestampMs: appendMs, key: Buffer.from('acme/d0'), value, headers: {} })
-  }
-
-  async function start(port: RollupSink = sink, options: Partial<RollupOptions> = {}) {
-    const metrics = new Metrics({ role: 'test', processMetrics: false })
-    const lines: string[] = []
-    const write = (line: string): void => void lines.push(line)
-    const services = await composeRollup({
-      log: createMemoryLog({ server, clock: systemClock }),
-      sink: port,
-      codecs: {
-        decoder: createAvroDecoder<Telemetry>({
-          schema: TELEMETRY_SCHEMA,
-          writers: new Map([[1, TELEMETRY_SCHEMA]]),
-          fetchSchema: async () => undefined,
-        }),
-        telemetry: encoder,
-        windowUpdates: new WindowUpdateWriter(2),
-      },
-      options: { ...OPTIONS, ...options },
-      version: 'test',
-      clock: systemClock,
-      timers: systemTimers,
-      logger: createLogger({ level: 'info', format: 'json', clock: systemClock, write }),
-      metrics,
-    })
-    for (const service of services) await service.start()
-    const failure = Promise.race(services.map((service) => service.failure))
-    const stop = async (): Promise<void> => {
-      for (const service of services.toReversed()) await service.drain(1_000)
-    }
-    /** The value of a metric's first line whose labels are these, as the scrape shows them. */
-    const metric = async (name: string, labels = ''): Promise<number> => {
-      const { body } = await metrics.expose()
-      return Number(new RegExp(`^${name}\\{${labels}.*\\} (.+)$`, 'm').exec(body)?.[1])
-    }
-    return { failure, stop, metric, lines }
-  }
-
-  const committed = (): Checkpoint | undefined => group.committed(TOPIC).get(0)
-  const position = (): number => {
-    const at = committed()
-    return at === undefined ? -1 : (parseCheckpoint(at.offset, at.metadata)?.position ?? -1)
-  }
-  const until = async (holds: () => boolean | Promise<boolean>): Promise<void> => {
-    while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 2))
-  }
-  const settled = (): Promise<void> => until(() => position() === partition.end)
-  const commit = (checkpoint: Checkpoint): void =>
-    group.commit({ topic: TOPIC, partition: 0 }, checkpoint)
-  const minute = (tsMs: number) => sink.rollup(SERIES, 60_000, tsMs - (tsMs % 60_000))
-  const topics = server
-  return {
-    partition,
-    sink,
-    push,
-    start,
-    committed,
-    commit,
-    position,
-    until,
-    settled,
-    minute,
-    topics,
-  }
-}
-
-/** A sink whose next calls fail as long as `down` says so. */
-function unreliable(sink: RollupSink, down: () => Failure | undefined): RollupSink {
-  return aroundEach(sink, async (call) => {
-    const failure = down()
-    if (failure !== undefined) throw failure
-    return call()
-  })
-}
-
-/** The start of the minute before last: a round place for windows. */
-const BASE_MS = Math.floor(systemClock.nowMs() / 60_000 - 2) * 60_000
+import type { RollupSink } from './sinks/rollup-sink.ts'
+import { BASE_MS, rollupWorld, SERIES, unreliable } from './testing/rollup-world.ts'
+import { checkpointMetadata } from './window/checkpoint.ts'
 
 test('while the tables are away nothing is committed, and when they are back nothing is missing', async () => {
-  const { push, start, sink, until, position, settled, minute } = world()
+  const { push, start, sink, until, position, settled, minute } = rollupWorld()
   let refused = 0
   let away = true
   const port = unreliable(sink, () => {
@@ -139,7 +17,7 @@ test('while the tables are away nothing is committed, and when they are back not
     return new Failure('unavailable', 'away')
   })
   push(BASE_MS)
-  const { stop } = await start(port)
+  const { stop } = await start({ sink: port })
   await until(() => refused >= 2)
   push(BASE_MS + 1_000)
   assert.equal(position(), -1)
@@ -150,14 +28,14 @@ test('while the tables are away nothing is committed, and when they are back not
 })
 
 test('while the tables refuse every row nothing is committed, and nothing is dead-lettered', async () => {
-  const { push, start, sink, position, until, settled, minute } = world()
+  const { push, start, sink, position, until, settled, minute } = rollupWorld()
   push(BASE_MS)
   let refused = 0
   const port = unreliable(sink, () => {
     refused += 1
     return refused <= 3 ? new Failure('internal', 'type mismatch') : undefined
   })
-  const { stop } = await start(port)
+  const { stop } = await start({ sink: port })
   await until(() => refused > 2)
   assert.equal(position(), -1)
   await settled()
@@ -166,7 +44,7 @@ test('while the tables refuse every row nothing is committed, and nothing is dea
 })
 
 test('reading pauses while too many rows wait for the tables', async () => {
-  const { push, start, sink, settled, partition, until } = world()
+  const { push, start, sink, settled, partition, until } = rollupWorld()
   let away = true
   let refused = 0
   const port = unreliable(sink, () => {
@@ -176,7 +54,10 @@ test('reading pauses while too many rows wait for the tables', async () => {
   })
   for (let n = 0; n < 4_000; n += 1) push(BASE_MS + n)
   // Room for about 1,000 rows: the log holds the rest until the tables are back.
-  const { stop } = await start(port, { flushBytes: 1_000, flushQueuedBytesMax: 150_000 })
+  const { stop } = await start({
+    sink: port,
+    options: { flushBytes: 1_000, flushQueuedBytesMax: 150_000 },
+  })
   await until(() => refused >= 3)
   assert.equal(partition.end, 4_000)
   away = false
@@ -186,7 +67,7 @@ test('reading pauses while too many rows wait for the tables', async () => {
 })
 
 test('metadata of another program makes every window come from raw', async () => {
-  const { push, start, settled, commit, minute } = world()
+  const { push, start, settled, commit, minute } = rollupWorld()
   push(BASE_MS)
   push(BASE_MS + 90_000)
   const first = await start()
@@ -212,7 +93,7 @@ function pushLate(push: (tsMs: number, appendMs: number) => void, daysAgo: numbe
 }
 
 test('late samples are corrected as long as the log may have kept them', async () => {
-  const { push, start, settled, minute } = world()
+  const { push, start, settled, minute } = rollupWorld()
   const minuteMs = pushLate(push, 7.9)
   const { stop } = await start()
   await settled()
@@ -223,16 +104,16 @@ test('late samples are corrected as long as the log may have kept them', async (
 })
 
 test('a late sample is corrected soon, however long the beat', { timeout: 10_000 }, async () => {
-  const { push, start, settled, minute } = world()
+  const { push, start, settled, minute } = rollupWorld()
   const minuteMs = pushLate(push, 1)
-  const { stop } = await start(undefined, { flushIntervalMs: 60_000 })
+  const { stop } = await start({ options: { flushIntervalMs: 60_000 } })
   await settled()
   assert.equal(minute(minuteMs)?.aggregate.count, 2)
   await stop()
 })
 
 test('late samples are counted by how late they are, and closed windows by how late they close', async () => {
-  const { push, start, settled } = world()
+  const { push, start, settled } = rollupWorld()
   push(BASE_MS)
   push(BASE_MS + 90_000)
   // What is behind C, which is here at BASE_MS + 75 s.
@@ -257,7 +138,7 @@ test('late samples are counted by how late they are, and closed windows by how l
 
 /** A process whose corrections do not get any further until the answer is called. */
 async function heldWorld() {
-  const all = world()
+  const all = rollupWorld()
   const { push, start, sink, until } = all
   let goOn = (): void => {}
   const raw = new Promise<void>((resolve) => {
@@ -271,7 +152,7 @@ async function heldWorld() {
     },
   }
   pushLate(push, 1)
-  const process = await start(stuck)
+  const process = await start({ sink: stuck })
   const held = () =>
     process.metric('weir_pipeline_partition_paused', 'partition="0",reason="settling_behind"')
   await until(async () => {
@@ -315,7 +196,7 @@ test('a held partition that somebody else took further meanwhile is read again',
 })
 
 test('late samples that waited longer end the service, which names the option', async () => {
-  const { push, start, position } = world()
+  const { push, start, position } = rollupWorld()
   pushLate(push, 9)
   const { failure, stop } = await start()
   await assert.rejects(failure, /in the log for 8 days, longer than --log-retention-days/)
@@ -324,7 +205,7 @@ test('late samples that waited longer end the service, which names the option', 
 })
 
 test('records that the log lost before they were read cannot make a window smaller', async () => {
-  const { push, start, settled, partition, minute, commit } = world()
+  const { push, start, settled, partition, minute, commit } = rollupWorld()
   for (let n = 0; n < 4; n += 1) push(BASE_MS + n)
   const first = await start()
   await settled()
@@ -349,7 +230,7 @@ test('records that the log lost before they were read cannot make a window small
 })
 
 test('a log shorter than what was counted stops the service instead of counting other records', async () => {
-  const { push, start, commit } = world()
+  const { push, start, commit } = rollupWorld()
   push(BASE_MS)
   const metadata = checkpointMetadata({
     resumeOffset: 5,
@@ -365,7 +246,7 @@ test('a log shorter than what was counted stops the service instead of counting 
 })
 
 test('two processes share and hand over partitions without losing or repeating a sample', async () => {
-  const { push, start, settled, sink, minute } = world()
+  const { push, start, settled, sink, minute } = rollupWorld()
   for (let n = 0; n < 50; n += 1) push(BASE_MS + n)
   const first = await start()
   const second = await start()
@@ -379,13 +260,13 @@ test('two processes share and hand over partitions without losing or repeating a
 })
 
 test('two series under one id are refused before a sample of either is stored', async () => {
-  const { push, start, sink, position } = world()
+  const { push, start, sink, position } = rollupWorld()
   push(BASE_MS)
   const colliding: RollupSink = {
     ...unreliable(sink, () => undefined),
     collisions: async () => ['a'],
   }
-  const { failure, stop } = await start(colliding)
+  const { failure, stop } = await start({ sink: colliding })
   await assert.rejects(failure, /same id/)
   assert.equal(sink.sampleSeriesCount, 0)
   assert.equal(position(), -1)
@@ -393,7 +274,7 @@ test('two series under one id are refused before a sample of either is stored', 
 })
 
 test('an offset is passed only when its dead letter is in the log', async () => {
-  const { partition, start, settled, topics } = world()
+  const { partition, start, settled, topics } = rollupWorld()
   partition.push({ timestampMs: BASE_MS, key: null, value: Buffer.from('noise'), headers: {} })
   const { stop } = await start()
   await settled()

@@ -41,7 +41,7 @@ import type { PipelineOptions } from './pipeline-options.ts'
 import { retryingSink } from './retrying-sink.ts'
 import { RollupMeter } from './rollup-meter.ts'
 import type { RollupSink } from './sinks/rollup-sink.ts'
-import { atMost, every, sleep, type Timers } from './timers.ts'
+import { answerUnless, atMost, every, sleepUnless, type Timers } from './timers.ts'
 import {
   distrustingCheckpoint,
   type FoldCheckpoint,
@@ -112,7 +112,7 @@ export class RollupService implements Service {
   #flushingBytes = 0
   #fail: (error: unknown) => void = () => {}
   #stops: (() => void)[] = []
-  #draining = false
+  readonly #ending = new AbortController()
   #drained: Promise<void> | undefined
 
   constructor(ports: RollupPorts, options: RollupOptions & Readonly<{ topic: string }>) {
@@ -147,6 +147,10 @@ export class RollupService implements Service {
     await this.#consumer.start()
   }
 
+  get #draining(): boolean {
+    return this.#ending.signal.aborted
+  }
+
   notReady(): string | undefined {
     return this.#consumer.notReady?.()
   }
@@ -161,20 +165,23 @@ export class RollupService implements Service {
   }
 
   async #drain(deadlineMs: number): Promise<void> {
-    this.#draining = true
+    this.#ending.abort()
     for (const stop of this.#stops) stop()
     for (const runner of this.#runners.values()) runner.stop()
     this.#publish()
     // The last commit needs the group, so the consumer leaves it after the flush.
     await atMost(this.#ports.timers, deadlineMs / 2, this.#flushes.stop())
-    await this.#consumer.drain(deadlineMs / 2)
+    const { admin, timers } = this.#ports
+    const closed = atMost(timers, deadlineMs / 2, admin.close())
+    await Promise.all([this.#consumer.drain(deadlineMs / 2), closed])
     for (const runner of this.#runners.values()) runner.close()
-    await this.#ports.admin.close()
   }
 
   async #assigned(assignment: Assignment): Promise<number> {
     const { partition } = assignment
     const checkpoint = await this.#checkpointOf(assignment)
+    // Who drains takes no batch any more, wherever it begins.
+    if (checkpoint === undefined) return assignment.committed?.offset ?? 0
     const runner = this.#runners.get(partition)
     // Ours all along, unless someone else got further in the meantime.
     if (runner !== undefined && runner.fold.position >= checkpoint.position) {
@@ -191,12 +198,16 @@ export class RollupService implements Service {
     return checkpoint.resumeOffset
   }
 
-  async #checkpointOf({ topic, partition, committed }: Assignment): Promise<FoldCheckpoint> {
+  /** Undefined when the log did not say what is needed for it before the service drained. */
+  async #checkpointOf(assignment: Assignment): Promise<FoldCheckpoint | undefined> {
+    const { topic, partition, committed } = assignment
     // Where the log begins later than at 0, the consumer jumps there and the runner sees a gap.
     if (committed === undefined) return freshCheckpoint(0)
     const read = parseCheckpoint(committed.offset, committed.metadata)
     if (read !== undefined) {
-      await this.#refuseShortLog(topic, partition, read.position)
+      const range = await this.#rangeOf(topic, partition)
+      if (range === undefined) return undefined
+      this.#refuseShortLog(assignment, read.position, range.end)
       return read
     }
     const { metadata, offset } = committed
@@ -208,14 +219,15 @@ export class RollupService implements Service {
     // Not ours: somebody set it by hand, and may have set it behind what was not read yet.
     this.#ports.metrics.add('weir_offset_gap_total', 1, { topic })
     const newestMs = await this.#reading(() => largestAppendMs(this.#ports.admin, topic, partition))
-    const { earliest, end } = await this.#rangeOf(topic, partition)
+    const range = await this.#rangeOf(topic, partition)
+    if (newestMs === undefined || range === undefined) return undefined
+    const { earliest, end } = range
     // Beyond the end it says nothing of what was counted, and the end moves while we look.
     return distrustingCheckpoint(offset > end ? earliest : offset, newestMs)
   }
 
   /** Offsets that were folded and are gone will be given to other records: nothing can be right. */
-  async #refuseShortLog(topic: string, partition: number, position: number): Promise<void> {
-    const { end } = await this.#rangeOf(topic, partition)
+  #refuseShortLog({ topic, partition }: Assignment, position: number, end: number): void {
     if (position <= end) return
     const text = `${topic}/${partition} ends at ${end}, but records up to ${position} were counted: the log has lost its tail`
     const failure = new Failure('internal', text)
@@ -225,20 +237,21 @@ export class RollupService implements Service {
 
   async #rangeOf(topic: string, partition: number) {
     const ranges = await this.#reading(() => this.#ports.admin.offsetRange(topic))
-    return ranges.get(partition) ?? { earliest: 0, end: 0 }
+    return ranges === undefined ? undefined : (ranges.get(partition) ?? { earliest: 0, end: 0 })
   }
 
-  /** Questions to the log are asked until it answers. */
-  async #reading<T>(ask: () => Promise<T>): Promise<T> {
-    for (;;) {
+  /** Questions to the log are asked until it answers; undefined once the service drains. */
+  async #reading<T>(ask: () => Promise<T>): Promise<T | undefined> {
+    const { signal } = this.#ending
+    while (!signal.aborted) {
       try {
-        return await ask()
+        return await answerUnless(ask(), signal)
       } catch (error) {
-        if (this.#draining) throw error
         this.#ports.logger.warn('the log does not answer yet', { error: String(error) })
-        await sleep(this.#ports.timers, SCHEMA_RETRY_MS)
+        await sleepUnless(this.#ports.timers, SCHEMA_RETRY_MS, signal)
       }
     }
+    return undefined
   }
 
   #revoked(partition: number): void {
@@ -259,8 +272,10 @@ export class RollupService implements Service {
     if (this.#runners.get(batch.partition) !== runner) this.#gate.remove(runner.takeBytes())
     this.#meter.took(runner, this.#ports.clock.nowMs())
     this.#hurry(runner)
-    if (!this.#gate.hasRoom()) await this.#gate.room()
-    if (!this.#ports.writer.hasRoom()) await this.#ports.writer.room()
+    const { signal } = this.#ending
+    const { writer } = this.#ports
+    if (!this.#gate.hasRoom()) await answerUnless(this.#gate.room(), signal)
+    if (!writer.hasRoom()) await answerUnless(writer.room(), signal)
   }
 
   #hurry({ partition, fold, isFarBehind }: PartitionRunner): void {

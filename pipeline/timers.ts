@@ -48,3 +48,21 @@ export function sleepUnless(timers: Timers, delayMs: number, signal: AbortSignal
     signal.addEventListener('abort', wake, { once: true })
   })
 }
+
+/** What the work answers, or undefined once the signal comes: nobody wants its answer any more. */
+export async function answerUnless<T>(
+  work: Promise<T>,
+  signal: AbortSignal,
+): Promise<T | undefined> {
+  let give = (): void => {}
+  const nothing = new Promise<undefined>((resolve) => {
+    give = () => resolve(undefined)
+  })
+  if (signal.aborted) give()
+  signal.addEventListener('abort', give, { once: true })
+  try {
+    return await Promise.race([work, nothing])
+  } finally {
+    signal.removeEventListener('abort', give)
+  }
+}

@@ -3,7 +3,7 @@
  * schema, the crash journal. Only the partition waits; whoever ends its ownership ends the wait.
  */
 import type { Logger } from '../../platform/observe/logger.ts'
-import { sleepUnless, type Timers } from '../timers.ts'
+import { answerUnless, sleepUnless, type Timers } from '../timers.ts'
 import type { DeadLetterStory } from './dead-letter-writer.ts'
 import { type BreakerLimits, countsForBreaker, InvalidBreaker } from './invalid-breaker.ts'
 import { type JournalOptions, PartitionJournal } from './partition-journal.ts'
@@ -111,7 +111,8 @@ export class PartitionGuard {
 
   async #mayPass({ offset, timestampMs: appendMs, story, replayId }: Refusal): Promise<boolean> {
     try {
-      this.#passTo = Math.max(this.#passTo, await this.#ports.passUpTo(this.#partition))
+      const passes = this.#ports.passUpTo(this.#partition)
+      this.#passTo = Math.max(this.#passTo, (await answerUnless(passes, this.#stop.signal)) ?? 0)
     } catch (error) {
       const fields = { partition: this.#partition, error: String(error) }
       this.#ports.logger.warn('nobody can say whether a paused partition may go on', fields)

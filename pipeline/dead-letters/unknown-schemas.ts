@@ -14,7 +14,7 @@
  * backlog of nonsense with a thousand ids costs one question each, not a thousand waits.
  */
 import type { Clock } from '../../platform/clock.ts'
-import { sleepUnless, type Timers } from '../timers.ts'
+import { answerUnless, sleepUnless, type Timers } from '../timers.ts'
 
 const ASK_MS_MIN = 250
 const ASK_MS_MAX = 5_000
@@ -59,7 +59,8 @@ export class UnknownSchemas {
     if (clock.nowMs() < (this.#unknownUntilMs.get(name) ?? 0)) return 'unknown'
     const askedSinceMs = clock.monotonicMs()
     for (let delayMs = ASK_MS_MIN; !signal.aborted; delayMs = Math.min(2 * delayMs, ASK_MS_MAX)) {
-      const answer = await this.#ask(schemaId)
+      const answer = await answerUnless(this.#ask(schemaId), signal)
+      if (answer === undefined) break
       if (answer.kind === 'readable') return 'readable'
       const nowMs = clock.nowMs()
       const isOld =
