@@ -1,48 +1,27 @@
 /** What members of a group keep, and how soon others have what a dead one had. */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { after, test } from 'node:test'
 import type { PartitionAssigner } from 'kafkajs'
-import { testStack } from '../../test/stack.ts'
 import { systemClock } from '../clock.ts'
 import { Failure } from '../failure.ts'
 import type { ChildSpec } from '../lifecycle/child-spec.ts'
 import type { LastWill } from '../lifecycle/last-will.ts'
 import { Supervisor } from '../lifecycle/supervisor.ts'
-import type { Logger } from '../observe/logger.ts'
-import { Metrics } from '../observe/metrics.ts'
 import { CONNECT_RETRIES, createKafkaClient } from './kafkajs-client.ts'
 import { createKafkaLog } from './kafkajs-log.ts'
 import { executeMembershipWill, membershipWill } from './leave-group.ts'
-import type { Assignment, Log, LogAdmin, LogConsumer, LogConsumerHandler } from './log.ts'
+import type { Assignment, LogConsumer, LogConsumerHandler } from './log.ts'
+import { openKafka } from './testing/kafka-fixture.ts'
 
 const PARTITIONS = 8
 const DRAIN_MS = 5_000
 /** What Kafka waits for a member that says nothing (kafkajs-consumer.ts). */
 const SESSION_TIMEOUT_MS = 10_000
-const logger: Logger = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-  with: () => logger,
-}
-const metrics = new Metrics({ role: 'test', processMetrics: false })
 
-let brokers: readonly string[] = []
-let topic = ''
-let log: Log
-let admin: LogAdmin
-
-before(async () => {
-  const stack = await testStack()
-  brokers = stack.kafka.brokers
-  topic = `${stack.namespace}group`
-  log = createKafkaLog({ brokers, clientId: 'test', logger, metrics, clock: systemClock })
-  admin = log.admin()
-  const shape = { name: topic, partitions: PARTITIONS, replicationFactor: 1, config: {} }
-  await admin.ensureTopics([shape])
-})
+const kafka = await openKafka()
+const { brokers, log, admin, metrics, logger } = kafka
+const topic = await kafka.topic('group', PARTITIONS)
 after(() => admin.close())
 
 /** A member that keeps count of what it has. */
@@ -201,8 +180,8 @@ test('a member of an older version, which knows no stickiness, shares the partit
   const group = `${topic}-mixed`
   const upgraded = await joined(group, 'upgraded')
   await upgraded.holds(8)
-  const kafka = createKafkaClient({ brokers, clientId: 'older', logger }, CONNECT_RETRIES.few)
-  const older = kafka.consumer({ groupId: group, heartbeatInterval: 500, maxWaitTimeInMs: 250 })
+  const client = createKafkaClient({ brokers, clientId: 'older', logger }, CONNECT_RETRIES.few)
+  const older = client.consumer({ groupId: group, heartbeatInterval: 500, maxWaitTimeInMs: 250 })
   await older.connect()
   await older.subscribe({ topics: [topic], fromBeginning: true })
   await older.run({ eachBatch: async () => {} })
@@ -214,8 +193,8 @@ test('a member of an older version, which knows no stickiness, shares the partit
 
 test('a member that dies while its group still gathers can be taken out of it', async () => {
   const group = `${topic}-gathering`
-  const kafka = createKafkaClient({ brokers, clientId: 'slow', logger }, CONNECT_RETRIES.few)
-  const slow = kafka.consumer({ groupId: group, heartbeatInterval: 1_400, maxWaitTimeInMs: 1_500 })
+  const client = createKafkaClient({ brokers, clientId: 'slow', logger }, CONNECT_RETRIES.few)
+  const slow = client.consumer({ groupId: group, heartbeatInterval: 1_400, maxWaitTimeInMs: 1_500 })
   await slow.connect()
   await slow.subscribe({ topics: [topic] })
   await slow.run({ eachBatch: async () => {} })
@@ -256,8 +235,8 @@ test('a member that dies while its group still gathers can be taken out of it', 
 
 test('a consumer that the group refuses for good ends with its failure', async () => {
   const group = `${topic}-refused`
-  const kafka = createKafkaClient({ brokers, clientId: 'stranger', logger }, CONNECT_RETRIES.few)
-  const stranger = kafka.consumer({
+  const client = createKafkaClient({ brokers, clientId: 'stranger', logger }, CONNECT_RETRIES.few)
+  const stranger = client.consumer({
     groupId: group,
     partitionAssigners: [anotherDivision],
     maxWaitTimeInMs: 250,

@@ -1,6 +1,7 @@
 /** What a consumer says of itself: in the words of the metric catalogue, and loud where it must be. */
 import type { Logger } from '../observe/logger.ts'
 import type { Metrics } from '../observe/metrics.ts'
+import { kafkaErrorText } from './kafkajs-client.ts'
 import type { TopicPartition } from './sticky-assignment.ts'
 
 export class ConsumerMeter {
@@ -49,6 +50,11 @@ export class ConsumerMeter {
     const { group } = this.#names
     const where = { topic, partition, wanted, found, group }
     this.#logger.error('offsets are missing from the log', where)
+  }
+
+  noOffsets(topic: string, error: unknown): void {
+    const text = kafkaErrorText(error)
+    this.#logger.warn('offsets of a topic not known yet', { topic, error: text })
   }
 
   damaged({ topic, partition }: TopicPartition, after: number, damage: string): void {

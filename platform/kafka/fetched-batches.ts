@@ -9,14 +9,8 @@
  */
 import { BATCH_HEADER_BYTES, type RawBatch, readBatch } from './record-batch-reader.ts'
 
-/** What kafkajs hands on to eachBatch: as many fields of a message as its own filters read. */
-export type BatchMessage = Readonly<{
-  offset: string
-  key: Buffer | null
-  isControlRecord: boolean
-  batchContext: Readonly<{ producerId: string; inTransaction: boolean }>
-  content: RawBatch | Damage
-}>
+/** What kafkajs hands on to eachBatch. It reads the offset only, which is the last one of a batch. */
+export type BatchMessage = Readonly<{ offset: string; content: RawBatch | Damage }>
 export type Damage = Readonly<{ damage: string }>
 
 /** Resolves with the bytes of a compressed body; rejects when there is no such codec. */
@@ -27,7 +21,7 @@ const LENGTH_COUNTS_FROM = 12
 const LENGTH_AT = 8
 const MAGIC_AT = 16
 const MAGIC = 2
-/** No batch has this last offset; kafkajs drops messages below the one that it asked for. */
+/** No batch has this last offset: what is bad is never taken for what was read up to. */
 const BEYOND_ALL = '9223372036854775807'
 
 /** Throws nothing: what cannot be read is told. */
@@ -73,21 +67,5 @@ async function contentOf(
 }
 
 function messageOf(content: RawBatch | Damage): BatchMessage {
-  if ('damage' in content) {
-    const batchContext = { producerId: '-1', inTransaction: false }
-    return { offset: BEYOND_ALL, key: null, isControlRecord: false, batchContext, content }
-  }
-  return {
-    // The last offset: kafkajs drops what lies below the fetch offset, and a fetch may start
-    // in the middle of a batch.
-    offset: String(content.lastOffset),
-    // An abort marker is told by its key, the first bytes after a record's fixed part.
-    key: content.isControl ? content.body.subarray(5, 9) : null,
-    isControlRecord: content.isControl,
-    batchContext: {
-      producerId: String(content.producerId),
-      inTransaction: content.inTransaction,
-    },
-    content,
-  }
+  return { offset: 'damage' in content ? BEYOND_ALL : String(content.lastOffset), content }
 }

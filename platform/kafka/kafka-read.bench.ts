@@ -3,7 +3,7 @@
  * the fetch, the checksum, and the walk over the records. User and system time of this process
  * alone; the broker's is not in it. Compare runs of one machine only.
  *
- *   WEIR_TEST_STACK=… node .build/x/platform/kafka/kafka-read.bench.js [records] [per batch]
+ *   WEIR_TEST_STACK=… node .build/x/platform/kafka/kafka-read.bench.js [records] [per batch]    ends with one JSON line
  */
 import { testStack } from '../../test/stack.ts'
 import { systemClock } from '../clock.ts'
@@ -87,8 +87,12 @@ await admin.ensureTopics([
 ])
 const whole = Math.ceil(records / (PARTITIONS * perBatch)) * PARTITIONS * perBatch
 await preload(log, topic, whole, perBatch)
+const rounds: { perMillion: number; tookMs: number }[] = []
 for (let round = 0; round < ROUNDS; round++) {
   const { perMillion, tookMs } = await readAll(log, topic, whole)
+  rounds.push({ perMillion, tookMs })
   say(`${perMillion.toFixed(2)} CPU-s per million records, ${Math.round(tookMs)} ms`)
 }
 await admin.close()
+const [middle] = rounds.sort((a, b) => a.perMillion - b.perMillion).slice(ROUNDS >> 1)
+say(JSON.stringify({ records: whole, cpuSPerMillion: middle?.perMillion, tookMs: middle?.tookMs }))

@@ -5,7 +5,7 @@ import { kafkaErrorText, kafkaErrorType, noKafka } from './kafkajs-client.ts'
 import type { KafkaParts } from './kafkajs-writer.ts'
 import type { Checkpoint, LogAdmin, TopicSpec } from './log.ts'
 
-type OffsetRange = Readonly<{ earliest: number; end: number }>
+export type OffsetRange = Readonly<{ earliest: number; end: number }>
 
 export class KafkaAdmin implements LogAdmin {
   readonly #parts: Pick<KafkaParts, 'kafka' | 'brokers'>

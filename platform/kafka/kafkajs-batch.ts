@@ -1,8 +1,18 @@
 /** LogBatch over what kafkajs hands to eachBatch: undecoded record batches, walked on demand. */
 import type { Batch } from 'kafkajs'
+import { type AbortedTransaction, committedBatches } from './aborted-transactions.ts'
 import type { BatchMessage } from './fetched-batches.ts'
 import type { LogBatch, LogRecord } from './log.ts'
+import type { PartitionReading } from './partition-reading.ts'
 import { forEachRecord, type RawBatch } from './record-batch-reader.ts'
+
+/** A Batch of kafkajs-replacements.ts, whose messages are those of fetched-batches.ts. */
+type FetchedBatch = Readonly<{
+  fetchedOffset: string
+  messages: readonly BatchMessage[]
+  abortedTransactions: readonly AbortedTransaction[]
+}>
+type Steps = PartitionReading['steps']
 
 export class KafkaLogBatch implements LogBatch {
   readonly topic: string
@@ -11,23 +21,39 @@ export class KafkaLogBatch implements LogBatch {
   readonly lastOffset: number
   readonly endOffset: number
   readonly bytes: number
+  /** The offset that Kafka was asked for. */
+  readonly askedFrom: number
   /** The largest time of the newest record batch. */
   readonly newestMs: number
   /** The first offset, when the ones between the wanted one and it are not in the log. */
   readonly jumpsTo: number | undefined
+  /** Where the fetch does not go on by one. */
+  readonly steps: Steps
   /** What is wrong with the bytes that follow `lastOffset`; undefined when nothing is. */
   readonly damage: string | undefined
-  readonly #batches: readonly RawBatch[]
+  /** What follows `lastOffset` is right if the log ends later than the fetch says. */
+  readonly needsLaterEnd: boolean
+  readonly #committed: readonly RawBatch[]
 
-  constructor(batch: Batch, position: number) {
-    // `as`: fetched-batches.ts yields one message per record batch.
-    const messages = batch.messages as unknown as readonly BatchMessage[]
+  /** `logEnd` is what the log itself says; a fetch may report an older one than that of its bytes. */
+  constructor(
+    batch: Batch,
+    { position, steps }: Pick<PartitionReading, 'position' | 'steps'>,
+    logEnd?: number,
+  ) {
+    const fetched = batch as unknown as FetchedBatch
     this.topic = batch.topic
     this.partition = batch.partition
-    this.endOffset = Number(batch.highWatermark)
-    const { batches, damage } = upToDamage(messages, this.endOffset)
-    this.#batches = batches
-    this.damage = damage
+    this.endOffset = Math.max(Number(batch.highWatermark), logEnd ?? 0)
+    this.askedFrom = Number(fetched.fetchedOffset)
+    // An answer to an older question begins before what is wanted by now.
+    const from = Math.min(this.askedFrom, position)
+    const run = fitting(fetched.messages, { from, end: this.endOffset, believed: steps })
+    const { batches, misfit } = run
+    this.steps = run.steps
+    this.needsLaterEnd = misfit?.kind === 'beyond_end' && logEnd === undefined
+    this.damage = this.needsLaterEnd ? undefined : misfit?.text
+    this.#committed = committedBatches(batches, fetched.abortedTransactions)
     const first = batches[0]?.baseOffset ?? position
     this.firstOffset = Math.max(first, position)
     this.lastOffset = batches.at(-1)?.lastOffset ?? position - 1
@@ -37,21 +63,55 @@ export class KafkaLogBatch implements LogBatch {
   }
 
   forEach(visit: (record: LogRecord) => void): void {
-    for (const batch of this.#batches) forEachRecord(batch, this.firstOffset, visit)
+    for (const batch of this.#committed) forEachRecord(batch, this.firstOffset, visit)
   }
 }
 
-/** The checksum leaves out the base offset; that it fits is seen by its neighbours. */
-function upToDamage(messages: readonly BatchMessage[], endOffset: number) {
+type Misfit = Readonly<{ kind: 'damage' | 'beyond_end'; text: string }>
+
+/**
+ * The batches up to the first that does not fit. The checksum leaves out the base offset; that it
+ * is right is seen by its neighbours: a batch goes on where the one before it ended. Where one does
+ * not (compaction and retention leave holes, and a reader may begin in the middle of a batch), the
+ * last fetch must have brought the same step.
+ */
+function fitting(
+  messages: readonly BatchMessage[],
+  { from, end, believed }: Readonly<{ from: number; end: number; believed: Steps }>,
+): Readonly<{ batches: RawBatch[]; steps: Steps; misfit: Misfit | undefined }> {
   const batches: RawBatch[] = []
-  for (const { content } of messages) {
-    if ('damage' in content) return { batches, damage: content.damage }
-    const { baseOffset, lastOffset } = content
-    if (baseOffset <= (batches.at(-1)?.lastOffset ?? -1) || lastOffset >= endOffset) {
-      const text = `offsets ${baseOffset} to ${lastOffset} do not fit a log that ends at ${endOffset}`
-      return { batches, damage: text }
+  const steps = new Map<number, number>()
+  let next = from
+  let isBelieved = true
+  for (const [at, { content }] of messages.entries()) {
+    const misfit = misfitOf(content, { due: next, isFirst: at === 0, end })
+    if (misfit !== undefined || 'damage' in content) {
+      // What follows a step that is new is fetched again anyway.
+      return { batches, steps, misfit: isBelieved ? misfit : undefined }
     }
-    batches.push(content)
+    const { baseOffset, lastOffset } = content
+    if (baseOffset !== next) {
+      steps.set(next, baseOffset)
+      isBelieved &&= believed.get(next) === baseOffset
+    }
+    if (isBelieved) batches.push(content)
+    next = lastOffset + 1
   }
-  return { batches, damage: undefined }
+  return { batches, steps, misfit: undefined }
+}
+
+function misfitOf(
+  content: BatchMessage['content'],
+  { due, isFirst, end }: Readonly<{ due: number; isFirst: boolean; end: number }>,
+): Misfit | undefined {
+  if ('damage' in content) return { kind: 'damage', text: content.damage }
+  const { baseOffset, lastOffset } = content
+  // Kafka answers with the batch that the offset lies in.
+  if (lastOffset < due || (baseOffset < due && !isFirst)) {
+    const text = `offsets ${baseOffset} to ${lastOffset} do not fit where ${due} is due`
+    return { kind: 'damage', text }
+  }
+  if (lastOffset < end) return undefined
+  const text = `offsets ${baseOffset} to ${lastOffset} do not fit a log that ends at ${end}`
+  return { kind: 'beyond_end', text }
 }

@@ -16,7 +16,15 @@
  *   - Lost offsets (retention was faster than us) are counted and logged, never skipped silently.
  */
 import { randomUUID } from 'node:crypto'
-import type { Consumer, ConsumerCrashEvent, EachBatchPayload, Kafka, TopicOffsets } from 'kafkajs'
+import { setTimeout as pauseFor } from 'node:timers/promises'
+import type {
+  Batch,
+  Consumer,
+  ConsumerCrashEvent,
+  EachBatchPayload,
+  Kafka,
+  TopicOffsets,
+} from 'kafkajs'
 import { Failure } from '../failure.ts'
 import type { LastWills } from '../lifecycle/last-will.ts'
 import { ConsumerMeter } from './consumer-meter.ts'
@@ -29,6 +37,7 @@ import type { KafkaParts } from './kafkajs-writer.ts'
 import { membershipWill } from './leave-group.ts'
 import type { Assignment, Checkpoint, LogConsumer, LogConsumerHandler } from './log.ts'
 import { flows, newReading, type PartitionReading } from './partition-reading.ts'
+import { ReadingOffsets } from './reading-offsets.ts'
 import { stickyAssigner } from './sticky-assigner.ts'
 
 const SLOW_BATCH_MS = 50
@@ -68,6 +77,7 @@ export class KafkaConsumer implements LogConsumer {
   readonly #settings: Settings
   readonly #group: string
   readonly #admin: KafkaAdmin
+  readonly #offsets: ReadingOffsets
   readonly #states = new Map<string, PartitionReading>()
   readonly #instance = randomUUID()
   readonly #watch: ConsumerWatch
@@ -86,6 +96,7 @@ export class KafkaConsumer implements LogConsumer {
     this.#group = settings.group ?? `${settings.name}.private.${randomUUID()}`
     this.#admin = new KafkaAdmin(parts)
     this.#meter = new ConsumerMeter(parts, { consumer: this.name, group: this.#group })
+    this.#offsets = new ReadingOffsets(this.#admin, this.#meter, settings.group)
     this.#watch = new ConsumerWatch(parts.clock, () => this.#look())
     this.failure = new Promise((_, reject) => {
       this.#fail = reject
@@ -230,14 +241,17 @@ export class KafkaConsumer implements LogConsumer {
       for (const partition of partitions) mine.add(this.#state(topic, partition))
     }
     for (const state of this.#states.values()) if (!mine.has(state)) this.#revoke(state)
-    for (const state of mine) {
+    this.#meter.rebalanced()
+    this.#beginAssignment([...mine])
+  }
+
+  #beginAssignment(states: readonly PartitionReading[]): void {
+    for (const state of states) {
       state.mine = true
       state.ready = false
       state.epoch++
       this.#applyPause(state)
     }
-    this.#meter.rebalanced()
-    const states = [...mine]
     this.#assign(states).catch((error: unknown) => this.#fail(error))
   }
 
@@ -257,7 +271,7 @@ export class KafkaConsumer implements LogConsumer {
     await Promise.all(
       [...topics].map(async (topic) => {
         const ours = states.filter((state) => state.topic === topic)
-        const log = await this.#logState(topic, () => ours.some(isCurrent))
+        const log = await this.#offsets.ofTopic(topic, () => ours.some(isCurrent))
         if (log === undefined) return
         await Promise.all(
           ours.map(async (state) => {
@@ -269,50 +283,11 @@ export class KafkaConsumer implements LogConsumer {
             const wanted = await handler.assigned({ topic, partition, epoch, committed })
             if (!isCurrent(state)) return
             const range = log.range.get(partition)
-            this.#readFrom(state, this.#withinLog(state, wanted, range))
+            this.#readFrom(state, this.#offsets.within(state, wanted, range))
           }),
         )
       }),
     )
-  }
-
-  /** What the group committed and what the log holds; undefined when nobody needs it any more. */
-  async #logState(topic: string, isNeeded: () => boolean) {
-    const { group } = this.#settings
-    while (isNeeded()) {
-      try {
-        const [committed, range] = await Promise.all([
-          group === undefined ? new Map<number, Checkpoint>() : this.#admin.committed(group, topic),
-          this.#admin.offsetRange(topic),
-        ])
-        return { committed, range }
-      } catch (error) {
-        const text = kafkaErrorText(error)
-        this.#parts.logger.warn('offsets of a topic not known yet', { topic, error: text })
-        await pauseFor(RETRY_MS)
-      }
-    }
-    return undefined
-  }
-
-  /** kafkajs would answer an offset outside of the log by jumping, without a word. */
-  #withinLog(
-    state: PartitionReading,
-    wanted: number,
-    range: Readonly<{ earliest: number; end: number }> | undefined,
-  ): number {
-    if (range === undefined) return wanted
-    if (wanted < range.earliest) {
-      // Also of a group that never committed, or whose commits have expired: it asks for the
-      // beginning, and what is gone from there it will never see.
-      if (this.#settings.group !== undefined) this.#meter.gap(state, wanted, range.earliest)
-      return range.earliest
-    }
-    if (wanted > range.end) {
-      this.#meter.gap(state, wanted, range.end)
-      return range.end
-    }
-    return wanted
   }
 
   #readFrom(state: PartitionReading, position: number): void {
@@ -320,7 +295,6 @@ export class KafkaConsumer implements LogConsumer {
     state.position = position
     state.ready = true
     state.resting = false
-    state.jumpsTo = undefined
     this.#onConsumer((consumer) => consumer.seek({ topic, partition, offset: String(position) }))
     this.#applyPause(state)
   }
@@ -329,21 +303,23 @@ export class KafkaConsumer implements LogConsumer {
     const { batch } = payload
     this.#commitNow = (offsets) => payload.commitOffsetsIfNecessary(offsets)
     const state = this.#state(batch.topic, batch.partition)
-    if (!flows(state) || !payload.isRunning() || payload.isStale()) return
     const { epoch } = state
-    const records = new KafkaLogBatch(batch, state.position)
+    const isWanted = () =>
+      flows(state) && state.epoch === epoch && payload.isRunning() && !payload.isStale()
+    if (!isWanted()) return
+    const records = await this.#fitting(state, batch)
+    if (!isWanted()) return
     this.#meter.fetched(state, records.bytes)
+    state.steps = records.steps
     if (records.damage !== undefined) this.#meter.damaged(state, records.lastOffset, records.damage)
     if (records.lastOffset < state.position) {
       if (records.damage !== undefined) this.#fetchAgain(state)
-      return
+      else if (records.askedFrom < state.position) await this.#goBack(state)
+      return // Not resolved, so it is fetched once more.
     }
-    if (records.jumpsTo !== state.jumpsTo) {
-      state.jumpsTo = records.jumpsTo
-      if (records.jumpsTo !== undefined) return // Not resolved, so it is fetched once more.
-    }
-    if (records.jumpsTo !== undefined) await this.#checkJump(state, records.jumpsTo)
-    if (!flows(state) || state.epoch !== epoch || payload.isStale()) return
+    const { jumpsTo } = records
+    if (jumpsTo !== undefined && !(await this.#isJumpKnown(state, jumpsTo))) return
+    if (!isWanted()) return
     state.badFetches = 0
     state.newestMs = records.newestMs
     const taken = this.#settings.handler.batch(records)
@@ -386,11 +362,28 @@ export class KafkaConsumer implements LogConsumer {
     return this.#gap
   }
 
-  /** Compacted topics jump too; only what the log no longer has is a gap, or what it does not say. */
-  async #checkJump(state: PartitionReading, to: number): Promise<void> {
-    const range = await this.#admin.offsetRange(state.topic).catch(() => undefined)
-    const earliest = range?.get(state.partition)?.earliest ?? to
-    if (state.position < earliest) this.#meter.gap(state, state.position, to)
+  /** The end of the log moves while an answer is put together: what lies behind it may be right. */
+  async #fitting(state: PartitionReading, batch: Batch): Promise<KafkaLogBatch> {
+    const records = new KafkaLogBatch(batch, state)
+    const range = records.needsLaterEnd ? await this.#offsets.rangeOf(state) : undefined
+    return range === undefined ? records : new KafkaLogBatch(batch, state, range.end)
+  }
+
+  /** Compacted topics jump too: a gap is what the log no longer has. False if it does not say. */
+  async #isJumpKnown(state: PartitionReading, to: number): Promise<boolean> {
+    const range = await this.#offsets.rangeOf(state)
+    if (range === undefined) return false
+    if (state.position < range.earliest) this.#meter.gap(state, state.position, to)
+    return true
+  }
+
+  /** Kafka was asked for less than is wanted: long ago, or since it said that there is no more. */
+  async #goBack(state: PartitionReading): Promise<void> {
+    const { epoch, position } = state
+    const range = await this.#offsets.rangeOf(state)
+    if (range === undefined || !flows(state) || state.epoch !== epoch) return
+    if (position > range.end) this.#beginAssignment([state])
+    else this.#readFrom(state, position)
   }
 
   #isDraining(): boolean {
@@ -459,10 +452,6 @@ export class KafkaConsumer implements LogConsumer {
     this.#states.set(key, state)
     return state
   }
-}
-
-function pauseFor(delayMs: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, delayMs))
 }
 
 async function quietly(work: Promise<unknown>): Promise<void> {

@@ -1,42 +1,22 @@
-/** What only Kafka can show: retention, unknown partitions, brokers that are not there. */
+/** What only Kafka can show: retention, lost tails, transactions, brokers that are not there. */
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { after, test } from 'node:test'
+import type { Producer } from 'kafkajs'
 import { eventually } from '../../test/eventually.ts'
-import { testStack } from '../../test/stack.ts'
 import { systemClock } from '../clock.ts'
 import { Failure } from '../failure.ts'
-import type { Logger } from '../observe/logger.ts'
-import { Metrics } from '../observe/metrics.ts'
 import { CONNECT_RETRIES, createKafkaClient } from './kafkajs-client.ts'
 import { createKafkaLog } from './kafkajs-log.ts'
+import { openKafka } from './testing/kafka-fixture.ts'
 import { Recorder } from './testing/log-contract-bench.ts'
-import type { Log, LogAdmin } from './log.ts'
 
-const errors: string[] = []
-const logger: Logger = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: (message) => void errors.push(message),
-  with: () => logger,
-}
-const metrics = new Metrics({ role: 'test', processMetrics: false })
 const DRAIN_MS = 5_000
 const WRITER = { name: 'writer', queuedBytesMax: 1_000_000, lingerMs: 1 }
+const GAP = 'offsets are missing from the log'
 
-let brokers: readonly string[] = []
-let topic = ''
-let log: Log
-let admin: LogAdmin
-
-before(async () => {
-  const stack = await testStack()
-  brokers = stack.kafka.brokers
-  topic = `${stack.namespace}kafka`
-  log = createKafkaLog({ brokers, clientId: 'test', logger, metrics, clock: systemClock })
-  admin = log.admin()
-  await admin.ensureTopics([{ name: topic, partitions: 1, replicationFactor: 1, config: {} }])
-})
+const kafka = await openKafka()
+const { brokers, log, admin, metrics, logger, kept } = kafka
+const topic = await kafka.topic('kafka', 1)
 after(() => admin.close())
 
 /** Deletes all records below the offset, as retention does. */
@@ -75,16 +55,14 @@ test('offsets that retention took are a counted, loud gap', async () => {
     second.seen.map(({ offset }) => offset),
     [3],
   )
-  assert.deepEqual(errors, ['offsets are missing from the log'])
+  assert.deepEqual(kept.take(), [GAP])
   assert.match((await metrics.expose()).body, /weir_offset_gap_total\{.*\} 1/)
   await two.drain(DRAIN_MS)
 })
 
 test('retention that overtakes a running consumer leaves its checkpoint alone', async () => {
-  errors.length = 0
   const group = `${topic}-overtaken`
-  const name = `${topic}-short`
-  await admin.ensureTopics([{ name, partitions: 1, replicationFactor: 1, config: {} }])
+  const name = await kafka.topic('short', 1)
   const writer = log.writer(WRITER)
   await writer.start()
   const write = () => writer.append(name, 0, { key: null, value: Buffer.from('v') })
@@ -105,14 +83,87 @@ test('retention that overtakes a running consumer leaves its checkpoint alone', 
     handler.seen.map(({ offset }) => offset),
     [0, 3],
   )
-  assert.deepEqual(errors, ['offsets are missing from the log'])
+  assert.deepEqual(kept.take(), [GAP])
   assert.deepEqual((await admin.committed(group, name)).get(0), checkpoint)
   await Promise.all([consumer.drain(DRAIN_MS), writer.drain(DRAIN_MS)])
 })
 
+/** Runs with a client of kafkajs, for what nothing of ours does. */
+async function deleteTopic(name: string): Promise<void> {
+  const client = createKafkaClient({ brokers, clientId: 'operator', logger }, CONNECT_RETRIES.few)
+  const operator = client.admin()
+  await operator.connect()
+  await operator.deleteTopics({ topics: [name] })
+  await operator.disconnect()
+}
+
+test('a log that ends before what was read of it is a loud gap, and read on from there', async () => {
+  const READ = 5_000
+  const [name, other] = [await kafka.topic('tail', 1), await kafka.topic('other', 1)]
+  const writer = log.writer(WRITER)
+  await writer.start()
+  const write = (to: string, value: string) =>
+    writer.append(to, 0, { key: null, value: Buffer.from(value) })
+  await Promise.all(Array.from({ length: READ }, (_, n) => write(name, `${n}`)))
+  const handler = new Recorder()
+  const values = () => handler.seen.map(({ value }) => value)
+  handler.positionOf = ({ epoch }) => (epoch === 1 ? 0 : READ) // What it has in memory.
+  const topics = [name, other]
+  const consumer = log.consumer({ name: 'tail', group: undefined, topics, handler })
+  await consumer.start()
+  await handler.count(READ)
+  consumer.pause(name, 0)
+  // Twice: then no fetch is under way that still asks for the paused one.
+  for (let n = 0; n < 2; n++) {
+    await write(other, 'other')
+    await handler.count(READ + 1 + n)
+  }
+  await deleteTopic(name)
+  await eventually('the topic anew', () => kafka.topic('tail', 1).catch(() => undefined))
+  consumer.resume(name, 0)
+  // The reader has to see that its place is gone before the log is as long as it was.
+  for (let n = 0; kept.errors.length === 0; n++) await write(name, `more ${n}`)
+  await handler.until(() => handler.assignments.filter((one) => one.topic === name).length === 2)
+  assert.deepEqual(kept.take(), [GAP])
+  await write(name, 'last')
+  await handler.until(() => values().includes('last'))
+  await Promise.all([consumer.drain(DRAIN_MS), writer.drain(DRAIN_MS)])
+})
+
+test('what transactions took back is not read, however they overlap', async () => {
+  const name = await kafka.topic('transactions', 1)
+  const client = createKafkaClient({ brokers, clientId: 'producers', logger }, CONNECT_RETRIES.few)
+  const producers = ['one', 'two'].map((id) =>
+    client.producer({ transactionalId: `${name}-${id}`, idempotent: true, maxInFlightRequests: 1 }),
+  )
+  const [one, two] = producers as [Producer, Producer]
+  await Promise.all(producers.map((producer) => producer.connect()))
+  const send = (value: string) => ({ topic: name, messages: [{ partition: 0, value }] })
+  const outer = await one.transaction()
+  await outer.send(send('taken back'))
+  const inner = await two.transaction()
+  await inner.send(send('taken back as well'))
+  await inner.abort() // Began later, ended earlier.
+  await outer.send(send('taken back'))
+  await outer.abort()
+  const kept = await two.transaction()
+  await kept.send(send('kept'))
+  await kept.commit()
+  const handler = new Recorder()
+  const consumer = log.consumer({ name: 'committed', group: undefined, topics: [name], handler })
+  await consumer.start()
+  await handler.count(1)
+  await handler.until(() => handler.batches.at(-1)?.lastOffset === 6) // The marker of the commit.
+  assert.deepEqual(
+    handler.seen.map(({ offset, value }) => [offset, value]),
+    [[5, 'kept']],
+  )
+  await consumer.drain(DRAIN_MS)
+  await Promise.all(producers.map((producer) => producer.disconnect()))
+})
+
 test('how far a reader lags is seen while its partition rests', async () => {
-  const name = `${topic}-lag`
-  await admin.ensureTopics([{ name, partitions: 1, replicationFactor: 1, config: {} }])
+  const name = await kafka.topic('lag', 1)
   const writer = log.writer(WRITER)
   await writer.start()
   const write = () => writer.append(name, 0, { key: null, value: Buffer.from('v') })

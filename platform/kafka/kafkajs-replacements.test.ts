@@ -219,8 +219,10 @@ test('kafkajs hands on one message per batch, and drops a batch that is cut', as
     ['2', '5'],
   )
   // `as`: what KafkaLogBatch reads of a kafkajs Batch.
-  const fetched = { topic: 't', partition: 0, highWatermark: '9', messages }
-  const batch = new KafkaLogBatch(fetched as unknown as never, 1)
+  const answer = { fetchedOffset: '1', abortedTransactions: [], messages }
+  const fetched = { topic: 't', partition: 0, highWatermark: '9', ...answer }
+  const steps = new Map([[1, 0]]) // Seen before: reading begins in the middle of the batch.
+  const batch = new KafkaLogBatch(fetched as unknown as never, { position: 1, steps })
   const offsets: number[] = []
   batch.forEach(({ offset }) => offsets.push(offset))
   assert.deepEqual(offsets, [1, 2, 3, 4, 5])
@@ -241,13 +243,24 @@ test('a compressed batch is read', async () => {
   assert.deepEqual(values, ['v0', 'v1', 'v2'])
 })
 
-test('a control batch is told as one, with the key of its marker', async () => {
+test('kafkajs leaves out nothing of a fetch, and moves past nothing on its own', async () => {
+  requireKafkajs()
+  const Batch = requireStock('consumer/batch') as new (
+    topic: string,
+    fetchedOffset: string,
+    fetch: object,
+  ) => { messages: BatchMessage[]; abortedTransactions: unknown; isEmptyDueToFiltering(): boolean }
   const marker = { key: Buffer.from([0, 0, 0, 0]), value: Buffer.alloc(6) }
-  const batch = await batchBytes([{ record: marker, timestampMs: 1_700_000_000_000 }])
-  const [message] = await decodeInstalled(altered(batch, (copy) => copy.writeInt16BE(0x30, 21)))
-  assert.equal(message?.isControlRecord, true)
-  assert.equal(message?.batchContext.inTransaction, true)
-  assert.deepEqual(message?.key, marker.key)
+  const one = await batchBytes([{ record: marker, timestampMs: 1_700_000_000_000 }])
+  const control = altered(one, (copy) => copy.writeInt16BE(0x30, 21))
+  const aborted = altered(await batchBytes(THREE), (copy) => copy.writeInt16BE(0x10, 21))
+  const messages = await decodeInstalled(Buffer.concat([control, aborted]))
+  const transactions = [{ producerId: '9007199254740993', firstOffset: '0' }]
+  const fetch = { partition: 0, highWatermark: '99', abortedTransactions: transactions, messages }
+  const batch = new Batch('t', '50', fetch) // All of it lies below what was asked for.
+  assert.deepEqual(batch.messages, messages)
+  assert.deepEqual(batch.abortedTransactions, transactions)
+  assert.equal(batch.isEmptyDueToFiltering(), false)
 })
 
 test('an idle connection sets no timer', () => {

@@ -13,12 +13,15 @@
  *                           Sequence numbers are per partition, and PartitionedWriter already
  *                           keeps one request per partition in flight, so the lock guards nothing
  *   fetch decodeMessages    one object per batch, and the checksum that kafkajs never looks at
+ *   consumer Batch          the stock one leaves out what lies below the offset that it asked for,
+ *                           markers and aborted records, and moves past them on its own, whatever
+ *                           offsets they claim to have
  *   Connection.connect      the stock one opens a socket per caller that finds none; the spare ones
  *                           end the live one when the broker closes them as idle
  *   Connection.processData  the stock one copies every response once more, to put it behind nothing
  *   BrokerPool.removeBroker the stock one forgets even the only broker, after which a consumer
  *                           starts anew as a new member, and waits for its old self to expire
- *   OffsetManager.setDefaultOffset  where the log no longer has an offset, the stock one commits
+ *   OffsetManager.setDefaultOffset  where the log has no such offset, the stock one commits
  *                           "earliest" over the group's checkpoint, and its metadata is gone
  *
  * The encoder falls back to the stock code for anything but our own packed batches.
@@ -89,6 +92,7 @@ function install(): typeof Kafkajs {
   replace('producer/groupMessagesPerPartition', grouping)
   replace('producer/eosManager', withoutBrokerLock)
   replace('protocol/requests/fetch/v4/decodeMessages', () => fetchedMessages)
+  replace('consumer/batch', withEveryBatch)
   replace('protocol/requests/joinGroup', tellingMemberIds)
   replaceTimer()
   connectOnce()
@@ -259,24 +263,47 @@ function keepLastBroker(): void {
 }
 
 type Place = Readonly<{ topic: string; partition: number }>
-type TopicStart = Readonly<{ partitions: readonly Readonly<{ offset: string }>[] }>
+type TopicOffset = Readonly<{ partitions: readonly Readonly<{ offset: string }>[] }>
 type OffsetManager = {
-  cluster: { fetchTopicsOffset(topics: readonly unknown[]): Promise<readonly TopicStart[]> }
+  cluster: { fetchTopicsOffset(topics: readonly unknown[]): Promise<readonly TopicOffset[]> }
   resolvedOffsets: Record<string, Record<number, string | undefined>>
   setDefaultOffset: (this: OffsetManager, place: Place) => Promise<void>
 }
 
+/** The next fetch asks for the nearest offset there is; KafkaConsumer sees where it lies. */
 function keepCheckpoint(): void {
   const { prototype } = require('kafkajs/src/consumer/offsetManager') as {
     prototype: OffsetManager
   }
   prototype.setDefaultOffset = async function ({ topic, partition }) {
-    const asked = { topic, fromBeginning: true, partitions: [{ partition }] }
-    const [found] = await this.cluster.fetchTopicsOffset([asked])
-    // The next fetch starts here; KafkaConsumer sees the jump and reports it.
-    this.resolvedOffsets[topic] = {
-      ...this.resolvedOffsets[topic],
-      [partition]: found?.partitions[0]?.offset,
+    const ask = async (fromBeginning: boolean): Promise<number> => {
+      const asked = { topic, fromBeginning, partitions: [{ partition }] }
+      const [found] = await this.cluster.fetchTopicsOffset([asked])
+      return Number(found?.partitions[0]?.offset)
+    }
+    const [earliest, end] = [await ask(true), await ask(false)]
+    const wanted = Number(this.resolvedOffsets[topic]?.[partition] ?? earliest)
+    const nearest = String(Math.max(earliest, Math.min(wanted, end)))
+    this.resolvedOffsets[topic] = { ...this.resolvedOffsets[topic], [partition]: nearest }
+  }
+}
+
+type PartitionFetch = Readonly<{ abortedTransactions?: readonly unknown[] | null }>
+type StockBatch = new (
+  topic: string,
+  fetchedOffset: string,
+  fetch: PartitionFetch,
+) => { rawMessages: unknown[]; messages: unknown[]; messagesWithinOffset: unknown[] }
+
+/** KafkaLogBatch leaves out what is not to be read, after it has seen that all of it fits. */
+function withEveryBatch(stock: StockBatch): StockBatch {
+  return class extends stock {
+    readonly abortedTransactions: readonly unknown[]
+
+    constructor(topic: string, fetchedOffset: string, fetch: PartitionFetch) {
+      super(topic, fetchedOffset, { ...fetch, abortedTransactions: [] })
+      this.abortedTransactions = fetch.abortedTransactions ?? []
+      this.messages = this.messagesWithinOffset = this.rawMessages
     }
   }
 }

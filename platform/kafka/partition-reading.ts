@@ -11,8 +11,8 @@ export type PartitionReading = {
   pausedByOwner: boolean
   /** The next offset to hand out. */
   position: number
-  /** Where the log seems to go on; believed when it is seen again. */
-  jumpsTo: number | undefined
+  /** Where the last fetch did not go on by one: from the offset that was due to the one that came. */
+  steps: ReadonlyMap<number, number>
   /** Time of the newest record that was handed out; 0 before the first. */
   newestMs: number
   /** How often in a row the bytes at `position` were not what Kafka stored. */
@@ -31,7 +31,7 @@ export function newReading(topic: string, partition: number): PartitionReading {
     resting: false,
     pausedByOwner: false,
     position: 0,
-    jumpsTo: undefined,
+    steps: new Map(),
     newestMs: 0,
     badFetches: 0,
     work: Promise.resolve(),
