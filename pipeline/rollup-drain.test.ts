@@ -152,3 +152,19 @@ test('a drain while reading waits for the tables ends as well', { timeout: 10_00
   assert.equal(world.sink.samples(SERIES).length, 4_000)
   await next.stop()
 })
+
+test('any number of partitions may wait for the log, without a warning of Node', async () => {
+  const partitions = 16
+  const world = rollupWorld(partitions)
+  const warnings: Error[] = []
+  const note = (warning: Error): void => void warnings.push(warning)
+  process.on('warning', note)
+  for (let p = 0; p < partitions; p += 1) world.commit({ offset: 0, metadata: 'not ours' }, p)
+  const { outside, asked } = silentOutside()
+  const { stop } = await world.start(outside)
+  await world.until(() => asked.length === partitions)
+  await stop()
+  await new Promise(setImmediate) // Warnings are told in a turn of their own.
+  process.off('warning', note)
+  assert.deepEqual(warnings, [])
+})

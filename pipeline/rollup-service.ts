@@ -3,6 +3,7 @@
  * folded, flushed, committed, and shown to live readers. Everything outside is a port, so that a
  * simulator can drive this very file.
  */
+import { setMaxListeners } from 'node:events'
 import type { Clock } from '../platform/clock.ts'
 import { spelledOut } from '../platform/config/option-names.ts'
 import { Failure } from '../platform/failure.ts'
@@ -118,6 +119,8 @@ export class RollupService implements Service {
   constructor(ports: RollupPorts, options: RollupOptions & Readonly<{ topic: string }>) {
     this.#ports = ports
     this.#options = options
+    // Every partition may wait for something at once.
+    setMaxListeners(0, this.#ending.signal)
     this.#meter = new RollupMeter(ports.metrics)
     this.#gate = new ByteGate({
       highBytes: options.flushQueuedBytesMax,

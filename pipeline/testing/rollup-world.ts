@@ -85,10 +85,10 @@ async function startProcess(server: MemoryLogServer, sink: RollupSink, outside: 
   return { failure, stop, metric, lines }
 }
 
-/** One partition, its tables, and any number of pipeline processes. */
-export function rollupWorld() {
+/** A log, its tables, and any number of pipeline processes. Records come to partition 0. */
+export function rollupWorld(partitions = 1) {
   const server = new MemoryLogServer({ clock: systemClock })
-  for (const spec of topicSpecs('', 1, 1)) server.createTopic(spec)
+  for (const spec of topicSpecs('', partitions, 1)) server.createTopic(spec)
   const partition = server.partition(TOPIC, 0)
   const group = server.group('rollup')
   const sink = new MemorySink()
@@ -113,8 +113,8 @@ export function rollupWorld() {
     while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 2))
   }
   const settled = (): Promise<void> => until(() => position() === partition.end)
-  const commit = (checkpoint: Checkpoint): void =>
-    group.commit({ topic: TOPIC, partition: 0 }, checkpoint)
+  const commit = (checkpoint: Checkpoint, partition = 0): void =>
+    group.commit({ topic: TOPIC, partition }, checkpoint)
   const minute = (tsMs: number) => sink.rollup(SERIES, 60_000, tsMs - (tsMs % 60_000))
   const topics = server
   return {
