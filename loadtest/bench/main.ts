@@ -5,6 +5,7 @@ import { benchLatencyCommand } from './bench-latency.ts'
 import { benchLiveCommand } from './bench-live.ts'
 import { benchMemoryCommand } from './bench-memory.ts'
 import { benchMqttCommand } from './bench-mqtt.ts'
+import { benchKafkaReadCommand, benchReprocessCommand } from './bench-program.ts'
 import { benchRollupCommand } from './bench-rollup.ts'
 import { benchStartCommand } from './bench-start.ts'
 
@@ -19,5 +20,7 @@ export const benchCommand = commandOfCommands({
     memory: benchMemoryCommand,
     live: benchLiveCommand,
     start: benchStartCommand,
+    reprocess: benchReprocessCommand,
+    'kafka-read': benchKafkaReadCommand,
   },
 })

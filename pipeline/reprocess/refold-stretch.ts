@@ -5,15 +5,15 @@
 import type { RollupSink } from '../sinks/rollup-sink.ts'
 import type { RollupRow } from '../window/rollup-row.ts'
 import type { SeriesRef } from '../window/series.ts'
-import { seriesIdAsBigint } from '../window/series-id.ts'
 import { SketchBuilder } from '../window/sketch-builder.ts'
 import { RESOLUTIONS_MS, windowStartMs } from '../window/tumbling-windows.ts'
 import { WindowCollector } from '../window/window-collector.ts'
 import { RollupRows } from '../window/rollup-row.ts'
+import { rowDigest } from './content-digest.ts'
 import type { PlacedSeries, RawSampleFold, RawSource } from './raw-samples.ts'
 import { RewrittenRows, type WindowCounts } from './rewritten-rows.ts'
 import type { Stretch } from './stretches.ts'
-import { StoredWindows, windowKey } from './stored-windows.ts'
+import { seriesName, StoredWindows } from './stored-windows.ts'
 
 export type RefoldPorts = Readonly<{
   sink: Pick<RollupSink, 'readRollups' | 'insertRollups'>
@@ -24,8 +24,6 @@ export type RefoldPorts = Readonly<{
   /** C of every partition: windows that end later belong to the pipeline alone. */
   closedToMs: ReadonlyMap<number, number>
 }>
-
-export const seriesName = ({ tenant, id }: SeriesRef): string => `${tenant} ${seriesIdAsBigint(id)}`
 
 export async function refoldStretch(
   stretch: Stretch,
@@ -42,6 +40,7 @@ export async function refoldStretch(
         { childMs: resolutionMs, parentMs: spanMs, partitions, startMs },
         () =>
           new StoredWindows(
+            resolutionMs,
             (row) => isClosed(row) && (chosen?.has(seriesName(row.series)) ?? true),
           ),
       )
@@ -148,10 +147,14 @@ function judgeFolded(open: Open): void {
   open.folded = new RollupRows(size.resolutionMs)
   open.foldedOffsets = []
   for (const [row, newestOffset] of foldedOffsets.entries()) {
-    const { aggregate, ...head } = folded.at(row)
-    const verdict = size.stored.judge(windowKey(head.series, head.startMs), aggregate, newestOffset)
+    const series = folded.series[row]
+    if (series === undefined) throw new RangeError(`no row ${row}`)
+    const startMs = folded.startsMs[row] ?? NaN
+    const digest = rowDigest(folded, row)
+    const verdict = size.stored.judge({ series, startMs, digest, newestOffset })
     if (!size.rewritten.count(verdict)) continue
     const { version, correctedAtMs } = verdict
+    const { aggregate, ...head } = folded.at(row)
     size.rewritten.rows.addMerged({ ...head, version, correctedAtMs }, aggregate)
   }
 }

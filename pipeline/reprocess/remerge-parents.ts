@@ -9,8 +9,9 @@ import type { Cascade, RollupSink, RowFold } from '../sinks/rollup-sink.ts'
 import type { RollupRow } from '../window/rollup-row.ts'
 import type { SeriesRef } from '../window/series.ts'
 import { windowStartMs } from '../window/tumbling-windows.ts'
+import { contentDigest } from './content-digest.ts'
 import { RewrittenRows, type WindowCounts } from './rewritten-rows.ts'
-import { offsetOf, StoredWindows, windowKey } from './stored-windows.ts'
+import { offsetOf, sameWindow, StoredWindows } from './stored-windows.ts'
 
 export type ParentRange = Readonly<{
   /** [fromMs, toMs), whole parents. */
@@ -46,7 +47,7 @@ export async function remergeParents(
     const own = { childMs: parentMs, parentMs: spanMs, ...where }
     const isStored = (row: RollupRow<SeriesRef>): boolean =>
       isOurs(row.startMs, row.partition) && wanted(row.series)
-    const stored = await sink.readRollups(own, () => new StoredWindows(isStored))
+    const stored = await sink.readRollups(own, () => new StoredWindows(parentMs, isStored))
     const rewritten = new RewrittenRows(sink, { resolutionMs: parentMs, counts, dryRun })
     const query = { childMs: cascade.childMs, parentMs: spanMs, ...where }
     const begin = () => new ParentRemerge({ parentMs, stored, rewritten, wanted, isOurs })
@@ -102,8 +103,8 @@ class ParentRemerge implements RowFold {
   add({ series, startMs, aggregate, version, partition }: RollupRow<SeriesRef>): void {
     const parentStartMs = windowStartMs(startMs, this.#parts.parentMs)
     if (!this.#parts.isOurs(parentStartMs, partition)) return
-    const key = windowKey(series, parentStartMs)
-    if (this.#series === undefined || windowKey(this.#series, this.#startMs) !== key) {
+    const own = this.#series && { series: this.#series, startMs: this.#startMs }
+    if (own === undefined || !sameWindow(own, { series, startMs: parentStartMs })) {
       this.finish()
       this.#series = series
       this.#startMs = parentStartMs
@@ -122,7 +123,8 @@ class ParentRemerge implements RowFold {
     const [series, startMs, state] = [this.#series, this.#startMs, this.#state]
     this.#series = undefined
     if (series === undefined || !wanted(series)) return
-    const verdict = stored.judge(windowKey(series, startMs), state, this.#newestOffset)
+    const newestOffset = this.#newestOffset
+    const verdict = stored.judge({ series, startMs, digest: contentDigest(state), newestOffset })
     if (!rewritten.count(verdict)) return
     const { version, correctedAtMs } = verdict
     rewritten.rows.addMerged(

@@ -21,8 +21,8 @@ import type { Series, SeriesRef } from '../window/series.ts'
 import { FOLD_EPOCH } from '../window/window-version.ts'
 import { settle, writeRows } from '../write-flush.ts'
 import type { RawSampleFold, RawSource } from './raw-samples.ts'
-import { seriesName } from './refold-stretch.ts'
 import { reprocess } from './reprocess.ts'
+import { seriesName } from './stored-windows.ts'
 import type { HourCount, Stretch } from './stretches.ts'
 
 const HOUR_MS = 3_600_000

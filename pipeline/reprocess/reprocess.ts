@@ -18,9 +18,10 @@ import type { RollupSink } from '../sinks/rollup-sink.ts'
 import type { Timers } from '../timers.ts'
 import { CASCADES, windowStartMs } from '../window/tumbling-windows.ts'
 import type { RawSource } from './raw-samples.ts'
-import { refoldStretch, type RefoldPorts, seriesName } from './refold-stretch.ts'
+import { refoldStretch, type RefoldPorts } from './refold-stretch.ts'
 import { remergeParents } from './remerge-parents.ts'
 import { noCounts, type WindowCounts } from './rewritten-rows.ts'
+import { seriesName } from './stored-windows.ts'
 import { type HourCount, largeDays, stretchesOf } from './stretches.ts'
 
 export type ReprocessOptions = Readonly<{

@@ -4,7 +4,6 @@
  * pipeline writes meanwhile has a higher version, and wins.
  */
 import { Failure } from '../../platform/failure.ts'
-import type { WindowPart } from '../../schemas/window-merge.ts'
 import type { RowFold } from '../sinks/rollup-sink.ts'
 import type { RollupRow } from '../window/rollup-row.ts'
 import type { SeriesRef } from '../window/series.ts'
@@ -14,11 +13,13 @@ import { contentDigest } from './content-digest.ts'
 
 const FOLD_EPOCHS = 256
 
+export const seriesName = ({ tenant, id }: SeriesRef): string => `${tenant} ${seriesIdAsBigint(id)}`
+
 type Stored = {
-  version: number
-  correctedAtMs: number
-  final: boolean
-  digest: string
+  readonly version: number
+  readonly correctedAtMs: number
+  readonly final: boolean
+  readonly digest: number
   met: boolean
 }
 
@@ -26,14 +27,33 @@ export type Verdict =
   | Readonly<{ kind: 'unchanged' | 'open' }>
   | Readonly<{ kind: 'rewrite' | 'add'; version: number; correctedAtMs: number }>
 
-export const windowKey = (series: SeriesRef, startMs: number): string =>
-  `${series.tenant} ${seriesIdAsBigint(series.id)} ${startMs}`
+type Judged = Readonly<{
+  series: SeriesRef
+  startMs: number
+  /** Of its content. */
+  digest: number
+  /** The largest that its content is made of, for a window that has no row yet. */
+  newestOffset: number
+}>
 
+const sameSeries = (a: SeriesRef, b: SeriesRef): boolean =>
+  a === b || (a.id.low === b.id.low && a.id.high === b.id.high && a.tenant === b.tenant)
+
+export const sameWindow = (
+  a: Pick<Judged, 'series' | 'startMs'>,
+  b: Pick<Judged, 'series' | 'startMs'>,
+): boolean => a.startMs === b.startMs && sameSeries(a.series, b.series)
+
+/** All windows are of one size. Rows come, and are judged, series by series. */
 export class StoredWindows implements RowFold {
-  readonly #rows = new Map<string, Stored>()
+  readonly #windowMs: number
   readonly #wanted: (row: RollupRow<SeriesRef>) => boolean
+  /** By series, then by the number of the window: small integers are found quickest. */
+  readonly #series = new Map<string, Map<number, Stored>>()
+  #last: Readonly<{ series: SeriesRef; rows: Map<number, Stored> }> | undefined
 
-  constructor(wanted: (row: RollupRow<SeriesRef>) => boolean) {
+  constructor(windowMs: number, wanted: (row: RollupRow<SeriesRef>) => boolean) {
+    this.#windowMs = windowMs
     this.#wanted = wanted
   }
 
@@ -41,38 +61,41 @@ export class StoredWindows implements RowFold {
     if (!this.#wanted(row)) return
     const { series, startMs, aggregate, final, correctedAtMs, version } = row
     const digest = contentDigest(aggregate)
-    this.#rows.set(windowKey(series, startMs), {
-      version,
-      correctedAtMs,
-      final,
-      digest,
-      met: false,
-    })
+    const stored = { version, correctedAtMs, final, digest, met: false }
+    this.#rowsOf(series).set(startMs / this.#windowMs, stored)
   }
 
   async relieve(): Promise<void> {}
 
-  /**
-   * What to do with a window whose content is this. `newestOffset` is the largest that its content
-   * is made of, for a window that has no row yet.
-   */
-  judge(key: string, content: WindowPart, newestOffset: number): Verdict {
-    const stored = this.#rows.get(key)
+  /** What to do with a window whose content is this. */
+  judge({ series, startMs, digest, newestOffset }: Judged): Verdict {
+    const stored = this.#rowsOf(series).get(startMs / this.#windowMs)
     if (stored === undefined) {
       return { kind: 'add', version: versionOf(newestOffset, FOLD_EPOCH), correctedAtMs: 0 }
     }
     stored.met = true
     if (!stored.final) return { kind: 'open' }
-    if (stored.digest === contentDigest(content)) return { kind: 'unchanged' }
+    if (stored.digest === digest) return { kind: 'unchanged' }
     const { version, correctedAtMs } = stored
     return { kind: 'rewrite', version: reprocessedVersion(version), correctedAtMs }
   }
 
-  /** Rows that nothing was found for: their samples are gone, and they stay as they are. */
+  /** Rows that nothing was found for that they could be made of: they stay as they are. */
   get unmet(): number {
     let unmet = 0
-    for (const { met } of this.#rows.values()) if (!met) unmet += 1
+    for (const rows of this.#series.values()) {
+      for (const { met } of rows.values()) if (!met) unmet += 1
+    }
     return unmet
+  }
+
+  #rowsOf(series: SeriesRef): Map<number, Stored> {
+    if (this.#last !== undefined && sameSeries(series, this.#last.series)) return this.#last.rows
+    const name = seriesName(series)
+    const rows = this.#series.get(name) ?? new Map<number, Stored>()
+    this.#series.set(name, rows)
+    this.#last = { series, rows }
+    return rows
   }
 }
 
