@@ -4,6 +4,7 @@
  */
 import type { Clickhouse, Settings } from '../../platform/clickhouse/clickhouse.ts'
 import type { NativeColumns } from '../../platform/clickhouse/native-reader.ts'
+import { tableTtlDays } from '../../platform/clickhouse/table-ttl.ts'
 import type { WindowPart } from '../../schemas/window-merge.ts'
 import type { Series, SeriesRef } from '../window/series.ts'
 import { CELL_MS } from '../window/tumbling-windows.ts'
@@ -47,14 +48,23 @@ function sampleVisitor(cells: readonly SeriesCells[], fold: SampleFold) {
   }
 }
 
+/** Children disappear at their own times: for so long before it, a parent may be without some. */
+const EXPIRY_MARGIN_S = 2 * 3600
+
+/** Parents whose children have begun to expire are left out: merged again they would hold less. */
 export async function readParentStarts(
   clickhouse: Clickhouse,
   { childMs, parentMs, partitions, fromMs, toMs }: ParentQuery,
 ): Promise<readonly number[]> {
   const seconds = parentMs / 1000
+  const days = (await tableTtlDays(clickhouse)).get(rollupTable(childMs)) ?? Infinity
+  const isWhole = Number.isFinite(days)
+    ? `n * ${seconds} >= toUnixTimestamp(now() - INTERVAL ${days} DAY) + ${EXPIRY_MARGIN_S}`
+    : '1'
   const rows = await clickhouse.select<{ n: number }>(
     `SELECT DISTINCT intDiv(toUnixTimestamp(w), ${seconds}) AS n FROM ${rollupTable(childMs)}
-     WHERE part IN (${partitions.join(',')}) AND ${between('w', fromMs, toMs)} ORDER BY n`,
+     WHERE part IN (${partitions.join(',')}) AND ${between('w', fromMs, toMs)}
+       AND ${isWhole} ORDER BY n`,
   )
   return rows.map(({ n }) => n * parentMs)
 }

@@ -254,6 +254,16 @@ test('after a gap in the log, windows that the lost records could lie in are lef
   assert.equal(snapshot?.checkpoint.position, 10)
 })
 
+test('who slept for days before a gap says how old the windows are that are left to raw', () => {
+  const fold = foldOf()
+  fold.accept(flatOf(single(LOG_START_MS, 1)), 0, LOG_START_MS)
+  const newestMs = LOG_START_MS + 13 * ACCEPTED_AGE_MS
+  fold.distrust(9, newestMs)
+  fold.accept(flatOf(single(newestMs, 2)), 9, newestMs)
+  const oldestMs = fold.snapshot()?.oldestLateAppendMs ?? NaN
+  assert.ok(oldestMs <= LOG_START_MS + ACCEPTED_AGE_MS, `${oldestMs - LOG_START_MS} ms`)
+})
+
 test('a record that a replay cannot read leaves its windows to raw, where it may be whole', () => {
   const fold = new PartitionFold(OPTIONS, {
     resumeOffset: 0,

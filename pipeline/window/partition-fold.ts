@@ -181,8 +181,13 @@ export class PartitionFold {
   #leaveToRaw(largestAppendMs: number): void {
     this.#closedToMs = Math.max(this.#closedToMs, distrustedToMs(largestAppendMs))
     this.#cascadedToMs = 0
-    this.#shelf.removeAll((series, r, startMs) => this.#late.add(series, r, startMs))
-    this.#oldestLateAppendMs = Math.min(this.#oldestLateAppendMs, largestAppendMs)
+    let oldestMs = largestAppendMs
+    this.#shelf.removeAll((series, r, startMs) => {
+      this.#late.add(series, r, startMs)
+      // Whoever slept may hold windows whose raw rows are gone: as old as records could carry them.
+      oldestMs = Math.min(oldestMs, startMs + this.#options.acceptedAgeMs)
+    })
+    this.#oldestLateAppendMs = Math.min(this.#oldestLateAppendMs, oldestMs)
   }
 
   /**
