@@ -13,7 +13,7 @@ import { problemResponse } from './problem.ts'
 import { RequestHandler } from './request-handler.ts'
 import { ROUTES } from './routes.ts'
 
-export type ApiServerParts = Readonly<{
+type ApiServerParts = Readonly<{
   host: string
   port: number
   parts: ApiParts

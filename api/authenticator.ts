@@ -17,7 +17,7 @@ const SCHEME = /^Bearer +([\x21-\x7e]+)$/i
 
 type Remembered = Readonly<{ owner: ApiKeyOwner | undefined; untilMs: number }>
 
-export interface KeyOwners {
+interface KeyOwners {
   ownerOf(key: string): Promise<ApiKeyOwner | undefined>
 }
 

@@ -9,7 +9,7 @@ import { Refusal } from './problem.ts'
 const VERSION = 1
 const CURSOR_CHARS_MAX = 1_024
 
-export type CursorPart = string | number
+type CursorPart = string | number
 type Encoded = readonly [version: number, fingerprint: string, ...position: CursorPart[]]
 
 export function encodeCursor(

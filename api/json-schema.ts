@@ -22,9 +22,9 @@ export type JsonSchema = Readonly<{
   additionalProperties?: boolean | JsonSchema
   oneOf?: readonly JsonSchema[]
 }>
-export type JsonType = 'object' | 'array' | 'string' | 'number' | 'integer' | 'boolean' | 'null'
+type JsonType = 'object' | 'array' | 'string' | 'number' | 'integer' | 'boolean' | 'null'
 
-export type SchemaProblem = Readonly<{ field: string; detail: string }>
+type SchemaProblem = Readonly<{ field: string; detail: string }>
 export type Definitions = Readonly<Record<string, JsonSchema>>
 
 /** The first thing wrong with `value`, or undefined. `field` is a dotted path, '' for the whole. */

@@ -9,7 +9,7 @@ import type { Dispatcher } from './dispatch.ts'
 import { LIMITS } from './limits.ts'
 import { problemResponse, Refusal } from './problem.ts'
 
-export type RequestHandlerParts = Readonly<{
+type RequestHandlerParts = Readonly<{
   dispatcher: Dispatcher
   /** undefined: the dashboard is not built. */
   dashboard: StaticFiles | undefined

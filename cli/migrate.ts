@@ -90,7 +90,8 @@ export const migrateCommand: Command = {
     const problems = read.kind === 'problems' ? read.problems : contradictions(read.values)
     for (const problem of problems) process.stderr.write(`weir migrate: ${problem}\n`)
     if (read.kind === 'problems' || problems.length > 0) return EXIT.usage
-    await migrate(read.values)
+    const done = await migrate(read.values)
+    if (read.values.json) process.stdout.write(`${JSON.stringify(done)}\n`)
     return EXIT.ok
   },
 }
@@ -112,8 +113,11 @@ function contradictions(options: MigrateValues): readonly string[] {
   return problems
 }
 
-/** The parts do not depend on each other, except that ClickHouse waits for the lock in Postgres. */
-async function migrate(options: MigrateValues): Promise<void> {
+/**
+ * Resolves with what was done. The parts do not depend on each other, except that ClickHouse waits
+ * for the lock in Postgres.
+ */
+export async function migrate(options: MigrateValues) {
   const startedMs = systemClock.monotonicMs()
   const logger = createLogger({
     level: 'warn',
@@ -150,11 +154,8 @@ async function migrate(options: MigrateValues): Promise<void> {
     const retention = await reported('retention', () =>
       withMigrationLock(postgres, () => ensureRetention(options, logger)),
     )
-    if (options.json) {
-      const tookMs = Math.round(systemClock.monotonicMs() - startedMs)
-      const done = { ...tables, topics, schemaIds: ids, topicSettings, retention, tookMs }
-      process.stdout.write(`${JSON.stringify(done)}\n`)
-    }
+    const tookMs = Math.round(systemClock.monotonicMs() - startedMs)
+    return { ...tables, topics, schemaIds: ids, topicSettings, retention, tookMs }
   } finally {
     await admin.close()
     await postgres.drain(2_000)

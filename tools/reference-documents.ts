@@ -11,7 +11,7 @@ import {
 } from '../platform/config/shared-options.ts'
 import { METRICS } from '../platform/observe/metric-catalogue.ts'
 
-export type OptionSection = Readonly<{
+type OptionSection = Readonly<{
   name: string
   /** How it is started, if not as `weir name`. */
   title?: string

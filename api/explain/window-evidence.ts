@@ -15,7 +15,7 @@ import {
 } from '../readings/telemetry-reader.ts'
 import type { RawSample } from './fold-again.ts'
 
-export const REVISIONS_MAX = 100
+const REVISIONS_MAX = 100
 /** Lost deliveries that are shown of one sample. */
 const LOST_MAX = 10
 /** pipeline/window writes it into a raw row's flags. */

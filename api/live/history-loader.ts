@@ -20,14 +20,14 @@ const LOADS_MAX = 4
 /** A tenant's whole fleet is asked for again after this, however many subscribe. */
 const FLEET_FRESH_MS = 10_000
 
-export type HistoryLoaderParts = Readonly<{
+type HistoryLoaderParts = Readonly<{
   latest: LatestValues
   telemetry: TelemetryReader
   clock: Clock
   logger: Logger
 }>
 /** `ready` is called once or twice: a better snapshot is possible now. Never after the abort. */
-export type LoadRequest = Readonly<{ signal: AbortSignal; ready: () => void }>
+type LoadRequest = Readonly<{ signal: AbortSignal; ready: () => void }>
 
 export class HistoryLoader {
   readonly #parts: HistoryLoaderParts

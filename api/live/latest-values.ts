@@ -5,7 +5,7 @@
 import type { LatestValue } from '../contract/resources.ts'
 import { type DeviceEntry, RecentDevices } from './recent-devices.ts'
 
-export type NewestValue = Readonly<{ device: string; metric: string }> & LatestValue
+type NewestValue = Readonly<{ device: string; metric: string }> & LatestValue
 
 type DeviceValues = {
   values: Map<string, NewestValue>
@@ -16,7 +16,7 @@ type DeviceValues = {
 /** A pipeline that lags may still write what this process never read from the log. */
 const WHOLE_MS = 30_000
 
-export type LatestBounds = Readonly<{ seriesMax: number; metricsPerDeviceMax: number }>
+type LatestBounds = Readonly<{ seriesMax: number; metricsPerDeviceMax: number }>
 
 export class LatestValues {
   readonly #bounds: LatestBounds

@@ -6,7 +6,7 @@ import { CLOSE, LiveSession, type LiveSessionParts, type SessionOwner } from './
 
 const RECHECK_MS = 30_000
 
-export type LiveEndpointOptions = LiveSessionParts &
+type LiveEndpointOptions = LiveSessionParts &
   Readonly<{
     /** Origins, besides our own host, whose pages may connect. */
     allowedOrigins: readonly string[]

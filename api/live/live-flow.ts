@@ -7,7 +7,7 @@
  */
 import type { LiveStatus } from '../contract/live.ts'
 
-export type LiveFlowOptions = Readonly<{ silenceMs: number; checkEveryMs: number }>
+type LiveFlowOptions = Readonly<{ silenceMs: number; checkEveryMs: number }>
 /** Monotonic time, and the time of day; see Clock. */
 type Now = Readonly<{ monotonicMs: number; nowMs: number }>
 

@@ -21,7 +21,7 @@ type Entry = Readonly<{ subscription: Subscription; reader: Reader }>
 /** The subscriptions of one tenant to one stream. */
 type Audience = { all: Set<Entry>; byDevice: Map<string, Set<Entry>> }
 
-export type LiveHubParts = Readonly<{
+type LiveHubParts = Readonly<{
   latest: LatestValues
   windows: RecentWindows
   metrics: Metrics

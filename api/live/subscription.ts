@@ -18,14 +18,14 @@ export type Interest = Readonly<{
   resolution: '10s' | '1m' | undefined
 }>
 
-export type SubscriptionBounds = Readonly<{
+type SubscriptionBounds = Readonly<{
   stepsMax: number
   /** Keys that may wait while conflated. */
   pendingMax: number
   /** Bytes that may wait in either form. */
   bytesMax: number
 }>
-export type FrameBounds = Readonly<{ itemsMax: number; bytesMax: number }>
+type FrameBounds = Readonly<{ itemsMax: number; bytesMax: number }>
 export type Frame = Readonly<{ type: 'snapshot' | 'update'; items: readonly FeedItem[] }>
 
 export class Subscription {

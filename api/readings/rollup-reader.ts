@@ -23,7 +23,7 @@ import { holesIn, joined } from './time-spans.ts'
 
 export type MergedWindow = Revision & Readonly<{ part: WindowPart }>
 
-export type RollupAsk = SpanMs &
+type RollupAsk = SpanMs &
   Readonly<{
     resolution: Resolution
     /** Windows: as soon as there are this many, the rest may be left out. */

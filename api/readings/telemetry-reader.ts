@@ -22,7 +22,7 @@ export type SpanMs = Readonly<{ fromMs: number; toMs: number }>
 /** Where a page of readings begins: after this time and series. */
 export type ReadingPosition = Readonly<{ atMs: number; series: string }>
 export type ReadingRow = Readonly<{ reading: Reading; series: string }>
-export type NewestRow = Readonly<{ device: string; metric: string }> & LatestValue
+type NewestRow = Readonly<{ device: string; metric: string }> & LatestValue
 
 /** Numbers as numbers: the one id that would not fit is selected as text. */
 export const QUERY_SETTINGS = {

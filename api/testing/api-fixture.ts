@@ -127,7 +127,7 @@ export async function startServer(
 
 export type Answered = Readonly<{ status: number; headers: Headers; body: unknown }>
 
-export type ClientRequest = Omit<RequestInit, 'headers'> &
+type ClientRequest = Omit<RequestInit, 'headers'> &
   Readonly<{ headers?: Readonly<Record<string, string>> }>
 
 /** A client of one key: path in, status and parsed body out. */

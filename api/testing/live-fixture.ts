@@ -26,7 +26,7 @@ const PARTITIONS = 3
 /** Nobody ticks here: a test is not to be told of that unless it asks. */
 const SILENCE_MS = 3_600_000
 
-export type LiveAddresses = Readonly<{
+type LiveAddresses = Readonly<{
   kafka: Readonly<{ brokers: readonly string[] }>
   registry: Readonly<{ url: string }>
   namespace: string

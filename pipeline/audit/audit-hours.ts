@@ -81,5 +81,5 @@ function rowOf(
 }
 
 /** What of a tally is wrong. Numbers that never came count one by one. */
-export const findingsIn = (t: HourTally): number =>
+const findingsIn = (t: HourTally): number =>
   t.missing + t.invented + t.altered + t.lettersMissing + t.windowsWrong + t.numbersMissing

@@ -13,7 +13,7 @@ export const SOURCE_OPTIONS = {
   ...RETENTION_OPTIONS,
 } as const satisfies OptionTable
 
-export const SLICE_OPTIONS = {
+const SLICE_OPTIONS = {
   auditSliceSamples: {
     kind: 'integer',
     default: 300_000,

@@ -3,7 +3,7 @@ import type { AuditResult } from './audit-run.ts'
 import { emptyTally, type Finding, type HourTally } from './hour-tally.ts'
 
 /** As programs get it: sums of everything, dead letters as an object. */
-export type TallyJson = Readonly<
+type TallyJson = Readonly<
   Omit<HourTally, 'deadLetters'> & { deadLetters: Readonly<Record<string, number>> }
 >
 

@@ -56,7 +56,7 @@ export type AuditRange = Readonly<{
   sliceSamples: number
 }>
 
-export type AuditStep = Readonly<{
+type AuditStep = Readonly<{
   what: 'dead letters' | 'log' | 'windows' | 'numbers'
   done: number
   ofAll: number

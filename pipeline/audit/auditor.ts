@@ -16,7 +16,7 @@ import { type AuditPorts, type AuditRange, type AuditResult, runAudit } from './
 import { HOUR_MS } from './hour-tally.ts'
 import { firstBusyHour, hourOf, readCut } from './log/log-cut.ts'
 
-export type AuditorSettings = Readonly<{
+type AuditorSettings = Readonly<{
   topicPrefix: string
   acceptedAgeMs: number
   logRetentionMs: number
@@ -27,7 +27,7 @@ export type AuditorSettings = Readonly<{
 }> &
   Pick<AuditRange, 'share' | 'seriesMin' | 'sliceSamples'>
 
-export type AuditorParts = Readonly<{
+type AuditorParts = Readonly<{
   ports: Omit<AuditPorts, 'signal'>
   clickhouse: Clickhouse
   clock: Clock

@@ -70,7 +70,7 @@ export const emptyTally = (tenant: string, hourMs: number): HourTally => ({
 export const imbalance = (t: HourTally): number =>
   t.produced + t.invented - t.stored - t.duplicates - t.refused - t.missing
 
-export type FindingKind =
+type FindingKind =
   | 'sample_missing'
   | 'sample_invented'
   | 'sample_altered'
@@ -83,7 +83,7 @@ export type FindingKind =
   | 'ledger_unknown'
   | 'unbalanced'
 
-export type SeriesName = Readonly<{ device: string; metric: string; kind: string }>
+type SeriesName = Readonly<{ device: string; metric: string; kind: string }>
 
 /** One thing that is wrong, with all it takes to look at it. */
 export type Finding = Readonly<{

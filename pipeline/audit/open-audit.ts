@@ -17,7 +17,7 @@ import type { AuditPorts } from './audit-run.ts'
 /** A scan of days of samples by a server that has better things to do. */
 const REQUEST_TIMEOUT_MS = 660_000
 
-export type OpenAudit = Readonly<{
+type OpenAudit = Readonly<{
   ports: Omit<AuditPorts, 'signal'>
   clickhouse: Clickhouse
   close(): Promise<void>

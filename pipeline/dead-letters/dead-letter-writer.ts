@@ -27,7 +27,7 @@ export type DeadLetterStory = Readonly<{
   samples?: readonly number[]
 }>
 
-export type DeadLetterOptions = Readonly<{
+type DeadLetterOptions = Readonly<{
   writer: LogWriter
   topic: string
   partitions: number

@@ -48,8 +48,8 @@ export type Letter = Readonly<{
 export const letterId = ({ partition, offset }: Pick<Letter, 'partition' | 'offset'>): string =>
   `${partition}:${offset}`
 
-export type ReplayMark = Readonly<{ replayId: string; offsets: readonly number[] }>
-export type LetterRecord =
+type ReplayMark = Readonly<{ replayId: string; offsets: readonly number[] }>
+type LetterRecord =
   | Readonly<{ kind: 'letter'; letter: Letter }>
   | Readonly<{ kind: 'mark'; mark: ReplayMark }>
 

@@ -9,7 +9,7 @@ import { type BreakerLimits, countsForBreaker, InvalidBreaker } from './invalid-
 import { type JournalOptions, PartitionJournal } from './partition-journal.ts'
 import type { SchemaAnswer, SchemaQuestion, UnknownSchemas } from './unknown-schemas.ts'
 
-export type PauseReason = 'invalid_records' | 'schema_unknown'
+type PauseReason = 'invalid_records' | 'schema_unknown'
 
 export type GuardPorts = Readonly<{
   schemas: Pick<UnknownSchemas, 'resolve'>

@@ -18,7 +18,7 @@ import { RawRows } from '../window/raw-rows.ts'
 /** The refused records are named in the journals: who starts from the last commit passes them. */
 export class RecordsQuarantined extends Failure {}
 
-export type RefusalPorts = Readonly<{
+type RefusalPorts = Readonly<{
   timers: Timers
   /** The next owner skips the record; false when nobody will tell it. */
   quarantine(partition: number, offset: number, detail: string): boolean

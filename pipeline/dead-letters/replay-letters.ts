@@ -14,7 +14,7 @@ import { type LetterFilter, type LetterRanges, rangesOf, scanLetters } from './l
 import { Pacer } from '../operator/pacer.ts'
 import { type JudgePorts, type KeptBecause, replayVerdict } from './replay-verdict.ts'
 
-export type ReplayOptions = Readonly<{
+type ReplayOptions = Readonly<{
   filter: LetterFilter
   limit: number
   perSecond: number
@@ -22,7 +22,7 @@ export type ReplayOptions = Readonly<{
   replayId: string
 }>
 
-export type ReplayPorts = Readonly<{
+type ReplayPorts = Readonly<{
   log: Log
   /** Open; not needed for a dry run. */
   writer: LogWriter | undefined

@@ -26,7 +26,7 @@ export type KeptBecause =
   /** Some of its samples would be refused again; its other samples were stored. */
   | 'still_refused'
 
-export type ReplayVerdict =
+type ReplayVerdict =
   | Readonly<{ kind: 'replay'; origin: LetterOrigin }>
   | Readonly<{ kind: 'kept'; because: KeptBecause }>
 

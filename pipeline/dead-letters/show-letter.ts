@@ -6,7 +6,7 @@ import { type Letter, letterId } from './letter.ts'
 /** Of a value that cannot be decoded, so many bytes are shown. */
 const SHOWN_BYTES_MAX = 512
 
-export type ShownLetter = Readonly<{
+type ShownLetter = Readonly<{
   letter: string
   at: string
   key: string | null

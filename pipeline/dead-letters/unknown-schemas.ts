@@ -32,7 +32,7 @@ export type SchemaQuestion = Readonly<{
 
 export type SchemaAnswer = 'readable' | 'unknown' | 'stopped'
 
-export type UnknownSchemasPorts = Readonly<{
+type UnknownSchemasPorts = Readonly<{
   /** As AvroDecoder.learn: false when there is no such schema; rejects when nobody answers. */
   learn(schemaId: number): Promise<boolean>
   /** Told once per record that waits, and of every question that was not answered. */

@@ -5,7 +5,7 @@ import type { SeriesRef } from '../window/series.ts'
 import type { HourCount, Stretch } from './stretches.ts'
 
 /** Nothing chosen: every series. */
-export type SeriesChoice = Readonly<{ tenant: string; device: string }>
+type SeriesChoice = Readonly<{ tenant: string; device: string }>
 /** A series where its records are. */
 export type PlacedSeries = SeriesRef & Readonly<{ partition: number }>
 

@@ -13,7 +13,7 @@ import { contentDigest } from './content-digest.ts'
 import { RewrittenRows, type WindowCounts } from './rewritten-rows.ts'
 import { offsetOf, sameWindow, StoredWindows } from './stored-windows.ts'
 
-export type ParentRange = Readonly<{
+type ParentRange = Readonly<{
   /** [fromMs, toMs), whole parents. */
   fromMs: number
   toMs: number

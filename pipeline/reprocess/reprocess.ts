@@ -24,7 +24,7 @@ import { noCounts, type WindowCounts } from './rewritten-rows.ts'
 import { seriesName } from './stored-windows.ts'
 import { type HourCount, largeDays, stretchesOf } from './stretches.ts'
 
-export type ReprocessOptions = Readonly<{
+type ReprocessOptions = Readonly<{
   /** [fromMs, toMs), widened to whole hours. */
   fromMs: number
   toMs: number
@@ -33,7 +33,7 @@ export type ReprocessOptions = Readonly<{
   perSecond: number
 }>
 
-export type ReprocessPorts = Readonly<{
+type ReprocessPorts = Readonly<{
   sink: RollupSink
   raw: RawSource
   /** C of every partition, as its owner committed it. */

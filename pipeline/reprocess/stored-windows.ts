@@ -100,7 +100,7 @@ export class StoredWindows implements RowFold {
 }
 
 /** The same offset, and a fold epoch above the one that the row was written under. */
-export function reprocessedVersion(version: number): number {
+function reprocessedVersion(version: number): number {
   const foldEpoch = Math.max(FOLD_EPOCH, (version % FOLD_EPOCHS) + 1)
   if (foldEpoch < FOLD_EPOCHS) return versionOf(offsetOf(version), foldEpoch)
   throw new Failure('limit_exceeded', 'a window was reprocessed 255 times: no fold epoch is left')

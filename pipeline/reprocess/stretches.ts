@@ -8,7 +8,7 @@ import { windowStartMs } from '../window/tumbling-windows.ts'
 
 const HOUR_MS = 3_600_000
 /** Windows of this many samples are held at once: about 150 MB where each has its own windows. */
-export const SAMPLES_MAX = 250_000
+const SAMPLES_MAX = 250_000
 
 /** Samples of one hour of one partition, redeliveries included. */
 export type HourCount = Readonly<{ partition: number; startMs: number; samples: number }>

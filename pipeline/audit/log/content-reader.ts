@@ -14,7 +14,7 @@ import { refusedSamples } from './record-content.ts'
 import type { SeriesSample } from '../windows/series-sample.ts'
 import type { Delivery, SeriesIdentity, Slice } from '../samples/slice.ts'
 
-export type ContentParts = Readonly<{
+type ContentParts = Readonly<{
   cut: LogCut
   books: AuditBooks
   frames: TelemetryFrames

@@ -7,7 +7,7 @@ import { parseCheckpoint } from '../../window/checkpoint.ts'
 import { HOUR_MS } from '../hour-tally.ts'
 import type { OffsetSpan } from './log-range.ts'
 
-export type PartitionCut = Readonly<{
+type PartitionCut = Readonly<{
   /** What is audited: in the hours, in the log, and below P. */
   span: OffsetSpan
   /** P: every record before it is in the tables, corrections included. */

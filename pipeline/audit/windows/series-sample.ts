@@ -46,7 +46,7 @@ export class SeriesSample {
   }
 }
 
-export function isSampled(seriesId: string, hourMs: number, share: number): boolean {
+function isSampled(seriesId: string, hourMs: number, share: number): boolean {
   // The low digits of the id are as good as random.
   const place = Number(seriesId.slice(-6)) + (hourMs / HOUR_MS) * TURN
   return place % SHARES < share

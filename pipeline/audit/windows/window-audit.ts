@@ -13,7 +13,7 @@ const DAY_MS = 86_400_000
 /** Series-hours of one reading: each has 420 rows of rollups at most. */
 const SERIES_HOURS_MAX = 240
 
-export type WindowAuditParts = Readonly<{
+type WindowAuditParts = Readonly<{
   clickhouse: Pick<Clickhouse, 'select' | 'selectNative'>
   books: AuditBooks
   /** What the pipeline has committed by now. */
@@ -155,7 +155,7 @@ function wrong({ kind, expected = {}, found = {} }: Mismatch): string {
 }
 
 /** Each series and hour once, grouped so that one reading serves many series. */
-export function unitsOf(sampled: readonly SampledSeries[]): readonly Unit[] {
+function unitsOf(sampled: readonly SampledSeries[]): readonly Unit[] {
   const groups = new Map<string, { unit: Omit<Unit, 'series'>; series: Booked[] }>()
   const seen = new Set<string>()
   const add = (unit: Omit<Unit, 'series'>, booked: Booked): void => {

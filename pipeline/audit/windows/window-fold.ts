@@ -51,7 +51,7 @@ export type Mismatch = Readonly<{
   found: Partial<WindowContent> | undefined
 }>
 
-export type WindowVerdict = { checked: number; mismatches: Mismatch[] }
+type WindowVerdict = { checked: number; mismatches: Mismatch[] }
 
 type Folded = { content: WindowContent; partition: number }
 

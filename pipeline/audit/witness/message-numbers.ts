@@ -14,7 +14,7 @@ const OVERTAKEN_MAX = 64
 
 export type NumberedMessage = Readonly<{ seq: number; tsMs: number }>
 /** Numbers first to last, both included, that never came. */
-export type NumberGap = Readonly<{ first: number; last: number; beforeMs: number; afterMs: number }>
+type NumberGap = Readonly<{ first: number; last: number; beforeMs: number; afterMs: number }>
 export type NumberReport = {
   /** Of the newest run. */
   first: number
