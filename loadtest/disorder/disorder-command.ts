@@ -27,7 +27,7 @@ const OPTIONS = {
     kind: 'integer',
     default: 100_000,
     min: 4_000,
-    max: 500_000,
+    max: 200_000,
     doc: 'Samples in each of the two runs, before any is delivered again.',
   },
 } as const
