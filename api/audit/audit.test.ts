@@ -2,30 +2,23 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { systemClock } from '../../platform/clock.ts'
-import type { HttpServer } from '../../platform/http/uws-server.ts'
 import { testStack } from '../../test/stack.ts'
 import type { Audit } from '../contract/audit.ts'
 import type { Problem } from '../contract/resources.ts'
-import { type ApiDatabases, clientOf, openDatabases, startServer } from '../testing/api-fixture.ts'
+import { type Ask, serveApi, type ServedApi } from '../testing/api-fixture.ts'
 
 const HOUR_MS = 3_600_000
 const FIRST_MS = Math.floor(systemClock.nowMs() / HOUR_MS) * HOUR_MS - 5 * HOUR_MS
 
-let databases: ApiDatabases
-let server: HttpServer
-let ask: ReturnType<typeof clientOf>
-let askOther: ReturnType<typeof clientOf>
+let api: ServedApi
+let ask: Ask
+let askOther: Ask
 
 before(async () => {
-  databases = await openDatabases(await testStack())
-  server = await startServer(databases)
-  ask = clientOf(server.port, databases.keys.acme)
-  askOther = clientOf(server.port, databases.keys.other)
+  api = await serveApi(await testStack())
+  ;({ ask, askOther } = api)
 })
-after(async () => {
-  await server.drain(1_000)
-  await databases.close()
-})
+after(() => api.close())
 
 const get = async (path: string, client = ask): Promise<Audit> => {
   const { status, body } = await client(path)
@@ -119,7 +112,7 @@ async function insert(rows: readonly Row[]): Promise<void> {
       audited_at: (FIRST_MS / 1000 + at).toFixed(3),
     }),
   )
-  await databases.clickhouse.command(
+  await api.clickhouse.command(
     `INSERT INTO audit_hours FORMAT JSONEachRow\n${lines.join('\n')}`,
     {},
     { settings: { async_insert: 0 } },

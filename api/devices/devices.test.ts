@@ -2,32 +2,24 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { testStack } from '../../test/stack.ts'
-import type { HttpServer } from '../../platform/http/uws-server.ts'
 import type { CreatedDevice, Device, DeviceList, Problem } from '../contract/resources.ts'
 import {
   type Answered,
-  type ApiDatabases,
-  clientOf,
+  type Ask,
   jsonBody,
-  openDatabases,
-  startServer,
+  serveApi,
+  type ServedApi,
 } from '../testing/api-fixture.ts'
 
-let databases: ApiDatabases
-let server: HttpServer
-let ask: ReturnType<typeof clientOf>
-let askOther: ReturnType<typeof clientOf>
+let api: ServedApi
+let ask: Ask
+let askOther: Ask
 
 before(async () => {
-  databases = await openDatabases(await testStack())
-  server = await startServer(databases)
-  ask = clientOf(server.port, databases.keys.acme)
-  askOther = clientOf(server.port, databases.keys.other)
+  api = await serveApi(await testStack())
+  ;({ ask, askOther } = api)
 })
-after(async () => {
-  await server.drain(1_000)
-  await databases.close()
-})
+after(() => api.close())
 
 const problem = (answered: Answered): Problem => answered.body as Problem
 
@@ -52,7 +44,7 @@ describe('creating a device', () => {
     )
     assert.equal(credential.username, 'pump-1@acme')
     assert.ok(credential.secret.length >= 22, 'a secret of 128 bits at least')
-    const rows = await databases.postgres.query<{ all: string }>(
+    const rows = await api.postgres.query<{ all: string }>(
       `SELECT string_agg(d::text || encode(c.secret_hash, 'escape'), '') AS all
        FROM devices d JOIN device_credentials c ON c.device = d.id`,
     )

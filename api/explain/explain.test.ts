@@ -3,7 +3,6 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import fc from 'fast-check'
 import { systemClock } from '../../platform/clock.ts'
-import type { HttpServer } from '../../platform/http/uws-server.ts'
 import { binOf } from '../../schemas/quantile-sketch.ts'
 import { emptyWindowState, mergeInto } from '../../schemas/window-merge.ts'
 import { testStack } from '../../test/stack.ts'
@@ -11,13 +10,7 @@ import type { Explanation } from '../contract/explanation.ts'
 import type { Problem } from '../contract/resources.ts'
 import { LIMITS } from '../limits.ts'
 import { assertFits } from '../testing/answer-schema.ts'
-import {
-  type ApiDatabases,
-  clientOf,
-  jsonBody,
-  openDatabases,
-  startServer,
-} from '../testing/api-fixture.ts'
+import { type Ask, jsonBody, serveApi, type ServedApi } from '../testing/api-fixture.ts'
 import {
   insertRollups,
   insertSamples,
@@ -32,27 +25,22 @@ const tenant = 'acme'
 const OFFSET_INV = 2 ** 40
 const versionOf = (offset: number, foldEpoch = 1): number => offset * 256 + foldEpoch
 
-let databases: ApiDatabases
-let server: HttpServer
-let ask: ReturnType<typeof clientOf>
+let api: ServedApi
+let ask: Ask
 let nextSeries = 100
 
 before(async () => {
-  databases = await openDatabases(await testStack())
-  server = await startServer(databases)
-  ask = clientOf(server.port, databases.keys.acme)
+  api = await serveApi(await testStack())
+  ask = api.ask
   await ask('/v1/devices', jsonBody({ id: 'oven' }))
 })
-after(async () => {
-  await server.drain(1_000)
-  await databases.close()
-})
+after(() => api.close())
 
 /** A fresh series under a metric of its own. */
 async function series(kind: 'number' | 'boolean' | 'text', metric?: string): Promise<string> {
   const id = String(++nextSeries)
   const row = { tenant, device: 'oven', metric: metric ?? `m${id}`, kind, series: id }
-  await insertSeries(databases.clickhouse, [row])
+  await insertSeries(api.clickhouse, [row])
   return id
 }
 
@@ -94,7 +82,7 @@ describe('a window', () => {
     const id = await series('number')
     const [first, second, third] = rawRows(id, three)
     assert.ok(first !== undefined && second !== undefined && third !== undefined)
-    const { clickhouse } = databases
+    const { clickhouse } = api
     // Merges would clear what the test is about; within one insert only one delivery is stored.
     await clickhouse.command('SYSTEM STOP MERGES samples')
     const late = { ...second, value: 99, offset: 40, inv: OFFSET_INV - 40 }
@@ -125,7 +113,7 @@ describe('a window', () => {
 
   it('shows every version of its row that is in the table, newest first, decoded', async () => {
     const id = await series('number')
-    const { clickhouse } = databases
+    const { clickhouse } = api
     // Merges would clear what the test is about.
     await clickhouse.command('SYSTEM STOP MERGES rollup_10s')
     await insertSamples(clickhouse, rawRows(id, three))
@@ -161,9 +149,9 @@ describe('a window', () => {
 
   it('that is open may be behind its samples, which is no fault', async () => {
     const id = await series('number')
-    await insertSamples(databases.clickhouse, rawRows(id, three))
+    await insertSamples(api.clickhouse, rawRows(id, three))
     const open = { ...rollupRow(id, START_MS, three.slice(0, 2)), final: false }
-    await insertRollups(databases.clickhouse, 'rollup_1m', [open])
+    await insertRollups(api.clickhouse, 'rollup_1m', [open])
     const { verdict, checks } = await explain(`metric=m${id}&start=${START_MS}&resolution=1m`)
     assert.equal(verdict, 'provisional')
     const count = checks.find(({ field }) => field === 'count')
@@ -172,7 +160,7 @@ describe('a window', () => {
 
   it('of texts and of booleans is compared in what these have', async () => {
     const [text, door] = [await series('text', 'mixed'), await series('boolean', 'mixed')]
-    const { clickhouse } = databases
+    const { clickhouse } = api
     await insertSamples(clickhouse, [
       { tenant, series: text, atMs: START_MS, text: 'a' },
       { tenant, series: text, atMs: START_MS + 1, text: 'b' },
@@ -201,8 +189,8 @@ describe('a window', () => {
   it('comes in pages of samples, each once, judged as a whole on every one of them', async () => {
     const id = await series('number')
     const many = Array.from({ length: 25 }, (_, k) => ({ atMs: START_MS + k * 300, value: k }))
-    await insertSamples(databases.clickhouse, rawRows(id, many))
-    await insertRollups(databases.clickhouse, 'rollup_10s', [rollupRow(id, START_MS, many)])
+    await insertSamples(api.clickhouse, rawRows(id, many))
+    await insertRollups(api.clickhouse, 'rollup_10s', [rollupRow(id, START_MS, many)])
     const query = `metric=m${id}&start=${START_MS}&resolution=10s&limit=10`
     const seen: number[] = []
     let cursor = ''
@@ -225,14 +213,14 @@ describe('a window', () => {
   it('whose samples may have expired is not judged by what is left of them', async () => {
     const id = await series('number')
     const oldMs = START_MS - 395 * DAY_MS
-    await insertSamples(databases.clickhouse, rawRows(id, [{ atMs: oldMs + 5, value: 1 }]))
+    await insertSamples(api.clickhouse, rawRows(id, [{ atMs: oldMs + 5, value: 1 }]))
     const { verdict } = await explain(`metric=m${id}&start=${oldMs}&resolution=1d`)
     assert.equal(verdict, 'not_checked')
   })
 
   it('with more samples than are folded again says so', async () => {
     const id = await series('number')
-    await databases.clickhouse.command(
+    await api.clickhouse.command(
       `INSERT INTO samples (tenant, series, ts, value, inv)
        SELECT 'acme', ${id}, fromUnixTimestamp64Milli(toInt64(${START_MS} + number * 500)), 1, 1
        FROM numbers(${LIMITS.explainSamplesMax + 1})`,
@@ -247,7 +235,7 @@ describe('a window', () => {
     const query = `metric=nothing&start=${START_MS}&resolution=1m`
     const { verdict, kind, samples, revisions } = await explain(query)
     assert.deepEqual([verdict, kind, samples, revisions], ['empty', null, [], []])
-    const askOther = clientOf(server.port, databases.keys.other)
+    const { askOther } = api
     assert.equal((await askOther(`/v1/devices/oven/explain?${query}`)).status, 404)
     await askOther('/v1/devices', jsonBody({ id: 'oven' }))
     const foreign = await askOther(
@@ -305,15 +293,15 @@ it('a row that the law made is equal; a row with one wrong field is told by that
   const names = Object.keys(wrong) as (keyof typeof wrong)[]
   const cases = fc.asyncProperty(samples, fc.constantFrom(...names), async (given, name) => {
     const id = await series('number')
-    await insertSamples(databases.clickhouse, rawRows(id, given))
+    await insertSamples(api.clickhouse, rawRows(id, given))
     const row = rollupRow(id, START_MS, given)
-    await insertRollups(databases.clickhouse, 'rollup_1m', [row])
+    await insertRollups(api.clickhouse, 'rollup_1m', [row])
     const query = `metric=m${id}&start=${START_MS}&resolution=1m`
     const right = await explain(query)
     assert.equal(right.verdict, 'equal', JSON.stringify(right.checks))
     const version = row.version + 256
     const bad = { ...row, ...wrong[name](row), version }
-    await insertRollups(databases.clickhouse, 'rollup_1m', [bad])
+    await insertRollups(api.clickhouse, 'rollup_1m', [bad])
     const { verdict, checks } = await explain(query)
     assert.equal(verdict, 'differs')
     const told = checks.filter(({ equal }) => !equal).map(({ field }) => field)

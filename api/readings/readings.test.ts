@@ -3,15 +3,13 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { testStack } from '../../test/stack.ts'
 import { systemClock } from '../../platform/clock.ts'
-import type { HttpServer } from '../../platform/http/uws-server.ts'
 import type { Latest, Problem, Readings, Rollups, Value } from '../contract/resources.ts'
 import {
   type Answered,
-  type ApiDatabases,
-  clientOf,
+  type Ask,
   jsonBody,
-  openDatabases,
-  startServer,
+  serveApi,
+  type ServedApi,
 } from '../testing/api-fixture.ts'
 import { assertFits } from '../testing/answer-schema.ts'
 import { insertRollups, insertSamples, insertSeries } from '../testing/telemetry-rows.ts'
@@ -24,27 +22,21 @@ const DOOR = '18446744073709551614'
 const MODE = '18446744073709551613'
 const FOREIGN = '18446744073709551612'
 
-let databases: ApiDatabases
-let server: HttpServer
-let ask: ReturnType<typeof clientOf>
-let askOther: ReturnType<typeof clientOf>
+let api: ServedApi
+let ask: Ask
+let askOther: Ask
 
 before(async () => {
-  databases = await openDatabases(await testStack())
-  server = await startServer(databases)
-  ask = clientOf(server.port, databases.keys.acme)
-  askOther = clientOf(server.port, databases.keys.other)
+  api = await serveApi(await testStack())
+  ;({ ask, askOther } = api)
   await ask('/v1/devices', jsonBody({ id: 'pump' }))
   await askOther('/v1/devices', jsonBody({ id: 'pump' }))
   await fill()
 })
-after(async () => {
-  await server.drain(1_000)
-  await databases.close()
-})
+after(() => api.close())
 
 async function fill(): Promise<void> {
-  const { clickhouse } = databases
+  const { clickhouse } = api
   const series = { tenant: 'acme', device: 'pump' }
   await insertSeries(clickhouse, [
     { ...series, metric: 'temperature', kind: 'number', series: TEMPERATURE },
@@ -217,22 +209,22 @@ describe('latest', () => {
   it('is found however long the device has been silent', async () => {
     const atMs = START_MS - 200 * 86_400_000
     const row = { tenant: 'acme', device: 'pump', metric: 'ancient', kind: 'number' } as const
-    await insertSeries(databases.clickhouse, [{ ...row, series: '9' }])
+    await insertSeries(api.clickhouse, [{ ...row, series: '9' }])
     const window = { tenant: 'acme', series: '9', startMs: atMs, count: 1, sum: 7, min: 7, max: 7 }
     const ends = { first: 7, last: 7, firstTs: atMs + 5, lastTs: atMs + 5, version: 1 }
-    await insertRollups(databases.clickhouse, 'rollup_1m', [{ ...window, ...ends }])
-    const series = await databases.parts.telemetry.series('acme', ['pump'], 'ancient')
-    const newest = await databases.parts.telemetry.newest('acme', series, systemClock.nowMs())
+    await insertRollups(api.clickhouse, 'rollup_1m', [{ ...window, ...ends }])
+    const series = await api.parts.telemetry.series('acme', ['pump'], 'ancient')
+    const newest = await api.parts.telemetry.newest('acme', series, systemClock.nowMs())
     const expected = { device: 'pump', metric: 'ancient', value: 7, at: atMs + 5 }
     assert.deepEqual(newest, [expected])
-    const fleet = await databases.parts.telemetry.newestOfFleet('acme', atMs + 60_000)
+    const fleet = await api.parts.telemetry.newestOfFleet('acme', atMs + 60_000)
     assert.deepEqual(fleet, [expected])
-    assert.deepEqual(await databases.parts.telemetry.newestOfFleet('other', atMs + 60_000), [])
+    assert.deepEqual(await api.parts.telemetry.newestOfFleet('other', atMs + 60_000), [])
   })
 
   it('prefers what the live stream saw, by event time and not by arrival', async () => {
     const offer = (at: number, value: number) =>
-      databases.parts.latest.offer('acme', { device: 'pump', metric: 'temperature', value, at })
+      api.parts.latest.offer('acme', { device: 'pump', metric: 'temperature', value, at })
     assert.equal(offer(START_MS + 30_000, 70), true)
     assert.equal(offer(START_MS + 29_000, 69), false)
     const { values } = (await ask('/v1/devices/pump/latest')).body as Latest
@@ -275,7 +267,7 @@ describe('rollups', () => {
     version,
   })
   before(async () => {
-    const { clickhouse } = databases
+    const { clickhouse } = api
     await insertRollups(clickhouse, 'rollup_10s', [
       window(START_MS, 512, false, 3),
       { ...window(START_MS, 768, true, 4), correctedAt: START_MS + 90_000 },
@@ -347,7 +339,7 @@ describe('rollups', () => {
     const dayMs = START_MS + 86_400_000
     const huge = (startMs: number) => ({ ...window(startMs, 7, true, 0), sum: 1.7e308 })
     const rows = [huge(dayMs), huge(dayMs + 60_000)]
-    await insertRollups(databases.clickhouse, 'rollup_1m', rows)
+    await insertRollups(api.clickhouse, 'rollup_1m', rows)
     const query = `metric=temperature&from=${dayMs}&to=${dayMs + 900_000}&resolution=15m`
     const { body } = await ask(`/v1/devices/pump/rollups?${query}`)
     const [merged] = (body as Rollups).items
@@ -376,7 +368,7 @@ describe('rollups', () => {
 
 describe('a restamped message', () => {
   it('shows when the device said it was, in readings and in latest', async () => {
-    const { clickhouse } = databases
+    const { clickhouse } = api
     const [series, atMs, metric] = ['77', START_MS + 40_000, 'restamped']
     const row = { tenant: 'acme', series }
     await insertSeries(clickhouse, [{ ...row, device: 'pump', metric, kind: 'number' }])
@@ -390,9 +382,9 @@ describe('a restamped message', () => {
       { at: atMs + 1, value: 2, deviceAt: atMs + 1 - 5_000 },
       { at: atMs + 2, value: 3 },
     ])
-    const refs = await databases.parts.telemetry.series('acme', ['pump'], metric)
+    const refs = await api.parts.telemetry.series('acme', ['pump'], metric)
     await insertSamples(clickhouse, [{ ...row, atMs: atMs + 3, value: 4, shift: 60_000 }])
-    const newest = await databases.parts.telemetry.newest('acme', refs, systemClock.nowMs())
+    const newest = await api.parts.telemetry.newest('acme', refs, systemClock.nowMs())
     const said = { value: 4, at: atMs + 3, deviceAt: atMs + 60_003 }
     assert.deepEqual(newest, [{ device: 'pump', metric, ...said }])
   })

@@ -3,19 +3,12 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import type { Clickhouse } from '../../platform/clickhouse/clickhouse.ts'
 import { systemClock } from '../../platform/clock.ts'
-import type { HttpServer } from '../../platform/http/uws-server.ts'
 import { binOf, QUANTILE_RELATIVE_ERROR } from '../../schemas/quantile-sketch.ts'
 import { testStack } from '../../test/stack.ts'
 import type { Problem, Rollup, Rollups } from '../contract/resources.ts'
 import { LIMITS } from '../limits.ts'
 import { assertFits } from '../testing/answer-schema.ts'
-import {
-  type ApiDatabases,
-  clientOf,
-  jsonBody,
-  openDatabases,
-  startServer,
-} from '../testing/api-fixture.ts'
+import { type Ask, jsonBody, serveApi, type ServedApi } from '../testing/api-fixture.ts'
 import { insertRollups, insertSeries, type RollupRow } from '../testing/telemetry-rows.ts'
 import { RollupReader } from './rollup-reader.ts'
 
@@ -33,27 +26,22 @@ const SERIES = {
   holes: '7',
 } as const
 
-let databases: ApiDatabases
-let server: HttpServer
-let ask: ReturnType<typeof clientOf>
+let api: ServedApi
+let ask: Ask
 
 before(async () => {
-  databases = await openDatabases(await testStack())
-  server = await startServer(databases)
-  ask = clientOf(server.port, databases.keys.acme)
+  api = await serveApi(await testStack())
+  ask = api.ask
   await ask('/v1/devices', jsonBody({ id: 'oven' }))
   await insertSeries(
-    databases.clickhouse,
+    api.clickhouse,
     Object.entries(SERIES).map(([metric, series]) => {
       const kind = metric === 'door' ? 'boolean' : metric === 'mode' ? 'text' : 'number'
       return { tenant: 'acme', device: 'oven', metric, kind, series } as const
     }),
   )
 })
-after(async () => {
-  await server.drain(1_000)
-  await databases.close()
-})
+after(() => api.close())
 
 async function rollups(query: string): Promise<Rollups> {
   const { status, body } = await ask(`/v1/devices/oven/rollups?${query}`)
@@ -112,7 +100,7 @@ function counting(clickhouse: Clickhouse) {
 describe('aggregates', () => {
   const hundred = Array.from({ length: 100 }, (_, index) => index + 1)
   before(async () => {
-    const { clickhouse } = databases
+    const { clickhouse } = api
     const texts = { ...row(SERIES.mode, START_MS, [0, 0]), firstText: 'a', lastText: 'b' }
     await insertRollups(clickhouse, 'rollup_1m', [
       row(SERIES.heat, START_MS, hundred.slice(0, 60)),
@@ -177,7 +165,7 @@ describe('aggregates', () => {
   })
 
   it('of a metric that changed its type are those of the kind asked for', async () => {
-    const { clickhouse } = databases
+    const { clickhouse } = api
     const metric = 'switched'
     const entry = { tenant: 'acme', device: 'oven', metric } as const
     await insertSeries(clickhouse, [
@@ -230,7 +218,7 @@ describe('bad input', () => {
     const rows = Array.from({ length: LIMITS.percentilePointsMax + 1 }, (_, minute) =>
       row(SERIES.old, TODAY_MS - 5 * DAY_MS + minute * 60_000, [minute]),
     )
-    await insertRollups(databases.clickhouse, 'rollup_1m', rows)
+    await insertRollups(api.clickhouse, 'rollup_1m', rows)
     const span = `metric=old&${at(TODAY_MS - 5 * DAY_MS, 2 * DAY_MS)}&resolution=1m`
     assert.equal((await rollups(span)).items.length, rows.length)
     await assertRefused(`${span}&percentiles=50`, 'limit_exceeded', 'resolution')
@@ -263,7 +251,7 @@ describe('a span', () => {
   it('of a day at the edge of retention is made of days only, not of the minutes left', async () => {
     // The minutes of that day expire one by one; no row of the day was ever stored.
     const edgeMs = TODAY_MS - 400 * DAY_MS
-    await insertRollups(databases.clickhouse, 'rollup_1m', [
+    await insertRollups(api.clickhouse, 'rollup_1m', [
       row(SERIES.year, edgeMs + DAY_MS - 60_000, [1]),
       row(SERIES.year, edgeMs + 2 * DAY_MS, [2]),
     ])
@@ -277,7 +265,7 @@ describe('a span', () => {
   it('of as many windows as are given out at most is merged from all their minutes', async () => {
     const [windows, rows] = [LIMITS.rollupPointsMax, LIMITS.rollupPointsMax * 15]
     const fromMs = TODAY_MS - Math.ceil(windows / 96) * DAY_MS
-    await databases.clickhouse.command(
+    await api.clickhouse.command(
       `INSERT INTO rollup_1m (tenant, series, w, cnt, sum, mn, mx, ver)
        SELECT 'acme', ${SERIES.deep}, toDateTime(${fromMs / 1000} + number * 60), 2, 4, 1, 3, 1
        FROM numbers(${rows})`,
@@ -290,12 +278,12 @@ describe('a span', () => {
     assert.ok(items.every(({ count, sum, mean }) => count === 30 && sum === 60 && mean === 2))
     const longer = `metric=deep&${at(fromMs - 900_000, (windows + 1) * 900_000)}&resolution=15m`
     const first = row(SERIES.deep, fromMs - 900_000, [1])
-    await insertRollups(databases.clickhouse, 'rollup_1m', [first])
+    await insertRollups(api.clickhouse, 'rollup_1m', [first])
     await assertRefused(longer, 'limit_exceeded', 'resolution')
   })
 
   it('with a hole at every other hour counts each hour once', async () => {
-    const { clickhouse } = databases
+    const { clickhouse } = api
     const fromMs = TODAY_MS - 15 * DAY_MS
     const hours = Array.from({ length: 150 }, (_, hour) => fromMs + hour * HOUR_MS)
     const stored = hours.filter((_, at) => at % 2 === 0)
@@ -316,7 +304,7 @@ describe('a span', () => {
   it('has no final window of which a part is open', async () => {
     const fromMs = TODAY_MS - 16 * DAY_MS
     const minute = (index: number) => row(SERIES.holes, fromMs + index * 60_000, [1])
-    await insertRollups(databases.clickhouse, 'rollup_1m', [
+    await insertRollups(api.clickhouse, 'rollup_1m', [
       { ...minute(0), final: false },
       minute(14),
       minute(15),
@@ -331,7 +319,7 @@ describe('a span', () => {
   })
 
   it('of a year of days is answered from the days, the hours of today and its last minutes', async () => {
-    const { clickhouse } = databases
+    const { clickhouse } = api
     const days = Array.from({ length: 365 }, (_, day) =>
       row(SERIES.heat, TODAY_MS - (day + 20) * DAY_MS, [day]),
     )
@@ -348,7 +336,7 @@ describe('a span', () => {
     assert.deepEqual([items[365]?.count, items[365]?.sum, items[365]?.final], [7, 15, false])
     // What it costs is what is read: three questions, and not a minute of the days before.
     const { reads, database } = counting(clickhouse)
-    const reader = new RollupReader(database, databases.parts.retention)
+    const reader = new RollupReader(database, api.parts.retention)
     const ref = { device: 'oven', metric: 'heat', kind: 'number', series: SERIES.heat } as const
     const span = { fromMs: lastMs - 365 * DAY_MS, toMs: lastMs + DAY_MS, limit: 1_000 }
     await reader.windows('acme', ref, { ...span, resolution: '1d', sketches: false })

@@ -125,6 +125,29 @@ export async function startServer(
   return server
 }
 
+export type Ask = ReturnType<typeof clientOf>
+
+export type ServedApi = ApiDatabases &
+  Readonly<{
+    server: HttpServer
+    /** Clients of the two tenants. */
+    ask: Ask
+    askOther: Ask
+  }>
+
+/** Databases of its own, the server in front of them, and somebody of each tenant who asks. */
+export async function serveApi(addresses: Addresses): Promise<ServedApi> {
+  const databases = await openDatabases(addresses)
+  const server = await startServer(databases)
+  async function close(): Promise<void> {
+    await server.drain(1_000)
+    await databases.close()
+  }
+  const { acme, other } = databases.keys
+  const clients = { ask: clientOf(server.port, acme), askOther: clientOf(server.port, other) }
+  return { ...databases, ...clients, server, close }
+}
+
 export type Answered = Readonly<{ status: number; headers: Headers; body: unknown }>
 
 type ClientRequest = Omit<RequestInit, 'headers'> &
