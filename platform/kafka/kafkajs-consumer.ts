@@ -260,6 +260,9 @@ export class KafkaConsumer implements LogConsumer {
     state.mine = state.ready = state.pausedByOwner = false
     state.epoch++
     state.badFetches = 0
+    // Others go on from here: neither says anything when it comes back.
+    state.placed = false
+    state.newestMs = 0
     this.#meter.lag(state, { lagRecords: 0, lagMs: 0 })
     this.#settings.handler.revoked(state.topic, state.partition)
   }
@@ -293,6 +296,7 @@ export class KafkaConsumer implements LogConsumer {
   #readFrom(state: PartitionReading, position: number): void {
     const { topic, partition } = state
     state.position = position
+    state.placed = true
     state.ready = true
     state.resting = false
     this.#onConsumer((consumer) => consumer.seek({ topic, partition, offset: String(position) }))
@@ -409,7 +413,8 @@ export class KafkaConsumer implements LogConsumer {
       if (this.#isDraining()) return
       for (const [partition, { end }] of ranges) {
         const state = this.#state(topic, partition)
-        if (!state.mine || !state.ready) continue
+        // Also while its owner has not said yet where to read on: that may take as long as a batch.
+        if (!state.mine || !state.placed) continue
         const lagRecords = Math.max(0, end - state.position)
         const behind = lagRecords > 0 && state.newestMs > 0
         this.#meter.lag(state, { lagRecords, lagMs: behind ? nowMs - state.newestMs : 0 })

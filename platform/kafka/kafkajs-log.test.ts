@@ -184,6 +184,42 @@ test('how far a reader lags is seen while its partition rests', async () => {
   assert.equal(await lag('records'), 0)
 })
 
+test('how far a reader lags is seen while a batch of it waits through a rebalance', async () => {
+  const name = `${topic}-waiting`
+  await admin.ensureTopics([{ name, partitions: 2, replicationFactor: 1, config: {} }])
+  const writer = log.writer(WRITER)
+  await writer.start()
+  const write = (partition: number) =>
+    writer.append(name, partition, { key: null, value: Buffer.from('v') })
+  const handler = new Recorder()
+  let goOn = (): void => {}
+  const held = new Promise<void>((resolve) => {
+    goOn = resolve
+  })
+  handler.hold = () => held
+  const open = (as: string, to: Recorder) =>
+    log.consumer({ name: as, group: name, topics: [name], handler: to })
+  const consumer = open('waiting', handler)
+  await consumer.start()
+  await handler.until(() => handler.assignments.length === 2)
+  await Promise.all([write(0), write(1)])
+  await handler.count(2)
+  const joining = new Recorder()
+  const other = open('joining', joining)
+  await other.start()
+  await joining.until(() => joining.assignments.length === 1)
+  const stays = handler.revocations.includes(`${name}/0`) ? 1 : 0
+  for (let n = 0; n < 3; n++) await write(stays)
+  const labels = `consumer="waiting",topic="${name}",partition="${stays}"`
+  const line = new RegExp(`^weir_kafka_lag_records\\{${labels}.*\\} (.+)$`, 'm')
+  const lag = async () => Number(line.exec((await metrics.expose()).body)?.[1])
+  // The one in hand, and three behind it.
+  await eventually('a lag of four', async () => ((await lag()) === 4 ? true : undefined))
+  goOn()
+  await handler.count(5)
+  await Promise.all([consumer, other, writer].map((each) => each.drain(DRAIN_MS)))
+})
+
 test('a partition that Kafka does not know is never called stored', async () => {
   const writer = log.writer(WRITER)
   await writer.start()

@@ -9,6 +9,8 @@ export type PartitionReading = {
   /** The owner is still taking a batch that kafkajs no longer waits for, or bytes were bad. */
   resting: boolean
   pausedByOwner: boolean
+  /** `position` is where this ownership has got to: it was ready before, if not at the moment. */
+  placed: boolean
   /** The next offset to hand out. */
   position: number
   /** Where the last fetch did not go on by one: from the offset that was due to the one that came. */
@@ -30,6 +32,7 @@ export function newReading(topic: string, partition: number): PartitionReading {
     ready: false,
     resting: false,
     pausedByOwner: false,
+    placed: false,
     position: 0,
     steps: new Map(),
     newestMs: 0,
