@@ -97,70 +97,85 @@ async function deleteTopic(name: string): Promise<void> {
   await operator.disconnect()
 }
 
-test('a log that ends before what was read of it is a loud gap, and read on from there', async () => {
-  const READ = 5_000
-  const [name, other] = [await kafka.topic('tail', 1), await kafka.topic('other', 1)]
-  const writer = log.writer(WRITER)
-  await writer.start()
-  const write = (to: string, value: string) =>
-    writer.append(to, 0, { key: null, value: Buffer.from(value) })
-  await Promise.all(Array.from({ length: READ }, (_, n) => write(name, `${n}`)))
-  const handler = new Recorder()
-  const values = () => handler.seen.map(({ value }) => value)
-  handler.positionOf = ({ epoch }) => (epoch === 1 ? 0 : READ) // What it has in memory.
-  const topics = [name, other]
-  const consumer = log.consumer({ name: 'tail', group: undefined, topics, handler })
-  await consumer.start()
-  await handler.count(READ)
-  consumer.pause(name, 0)
-  // Twice: then no fetch is under way that still asks for the paused one.
-  for (let n = 0; n < 2; n++) {
-    await write(other, 'other')
-    await handler.count(READ + 1 + n)
-  }
-  await deleteTopic(name)
-  await eventually('the topic anew', () => kafka.topic('tail', 1).catch(() => undefined))
-  consumer.resume(name, 0)
-  // The reader has to see that its place is gone before the log is as long as it was.
-  for (let n = 0; kept.errors.length === 0; n++) await write(name, `more ${n}`)
-  await handler.until(() => handler.assignments.filter((one) => one.topic === name).length === 2)
-  assert.deepEqual(kept.take(), [GAP])
-  await write(name, 'last')
-  await handler.until(() => values().includes('last'))
-  await Promise.all([consumer.drain(DRAIN_MS), writer.drain(DRAIN_MS)])
-})
+test(
+  'a log that ends before what was read of it is a loud gap, and read on from there',
+  { timeout: 60_000 },
+  async () => {
+    const READ = 5_000
+    const [name, other] = [await kafka.topic('tail', 1), await kafka.topic('other', 1)]
+    const writer = log.writer(WRITER)
+    await writer.start()
+    const write = (to: string, value: string) =>
+      writer.append(to, 0, { key: null, value: Buffer.from(value) })
+    await Promise.all(Array.from({ length: READ }, (_, n) => write(name, `${n}`)))
+    const handler = new Recorder()
+    const values = () => handler.seen.map(({ value }) => value)
+    handler.positionOf = ({ epoch }) => (epoch === 1 ? 0 : READ) // What it has in memory.
+    const topics = [name, other]
+    const consumer = log.consumer({ name: 'tail', group: undefined, topics, handler })
+    await consumer.start()
+    await handler.count(READ)
+    consumer.pause(name, 0)
+    // Twice: then no fetch is under way that still asks for the paused one.
+    for (let n = 0; n < 2; n++) {
+      await write(other, 'other')
+      await handler.count(READ + 1 + n)
+    }
+    await deleteTopic(name)
+    await eventually('the topic anew', () => kafka.topic('tail', 1).catch(() => undefined))
+    consumer.resume(name, 0)
+    // The reader has to see that its place is gone before the log is as long as it was.
+    for (let n = 0; kept.errors.length === 0; n++) await write(name, `more ${n}`)
+    await handler.until(() => handler.assignments.filter((one) => one.topic === name).length === 2)
+    assert.deepEqual(kept.take(), [GAP])
+    await write(name, 'last')
+    await handler.until(() => values().includes('last'))
+    await Promise.all([consumer.drain(DRAIN_MS), writer.drain(DRAIN_MS)])
+  },
+)
 
-test('what transactions took back is not read, however they overlap', async () => {
-  const name = await kafka.topic('transactions', 1)
-  const client = createKafkaClient({ brokers, clientId: 'producers', logger }, CONNECT_RETRIES.few)
-  const producers = ['one', 'two'].map((id) =>
-    client.producer({ transactionalId: `${name}-${id}`, idempotent: true, maxInFlightRequests: 1 }),
-  )
-  const [one, two] = producers as [Producer, Producer]
-  await Promise.all(producers.map((producer) => producer.connect()))
-  const send = (value: string) => ({ topic: name, messages: [{ partition: 0, value }] })
-  const outer = await one.transaction()
-  await outer.send(send('taken back'))
-  const inner = await two.transaction()
-  await inner.send(send('taken back as well'))
-  await inner.abort() // Began later, ended earlier.
-  await outer.send(send('taken back'))
-  await outer.abort()
-  const kept = await two.transaction()
-  await kept.send(send('kept'))
-  await kept.commit()
-  const handler = new Recorder()
-  const consumer = log.consumer({ name: 'committed', group: undefined, topics: [name], handler })
-  await consumer.start()
-  await handler.count(1)
-  await handler.until(() => handler.batches.at(-1)?.lastOffset === 6) // The marker of the commit.
-  assert.deepEqual(
-    handler.seen.map(({ offset, value }) => [offset, value]),
-    [[5, 'kept']],
-  )
-  await consumer.drain(DRAIN_MS)
-  await Promise.all(producers.map((producer) => producer.disconnect()))
-})
+test(
+  'what transactions took back is not read, however they overlap',
+  { timeout: 60_000 },
+  async () => {
+    const name = await kafka.topic('transactions', 1)
+    const client = createKafkaClient(
+      { brokers, clientId: 'producers', logger },
+      CONNECT_RETRIES.few,
+    )
+    const producers = ['one', 'two'].map((id) =>
+      client.producer({
+        transactionalId: `${name}-${id}`,
+        idempotent: true,
+        maxInFlightRequests: 1,
+      }),
+    )
+    const [one, two] = producers as [Producer, Producer]
+    await Promise.all(producers.map((producer) => producer.connect()))
+    const send = (value: string) => ({ topic: name, messages: [{ partition: 0, value }] })
+    const outer = await one.transaction()
+    await outer.send(send('taken back'))
+    const inner = await two.transaction()
+    await inner.send(send('taken back as well'))
+    await inner.abort() // Began later, ended earlier.
+    await outer.send(send('taken back'))
+    await outer.abort()
+    const kept = await two.transaction()
+    await kept.send(send('kept'))
+    await kept.commit()
+    const handler = new Recorder()
+    const consumer = log.consumer({ name: 'committed', group: undefined, topics: [name], handler })
+    await consumer.start()
+    await handler.count(1)
+    await handler.until(() => handler.batches.at(-1)?.lastOffset === 6) // The marker of the commit.
+    assert.deepEqual(
+      handler.seen.map(({ offset, value }) => [offset, value]),
+      [[5, 'kept']],
+    )
+    await consumer.drain(DRAIN_MS)
+    await Promise.all(producers.map((producer) => producer.disconnect()))
+  },
+)
 
 test('how far a reader lags is seen while its partition rests', async () => {
   const name = await kafka.topic('lag', 1)

@@ -283,8 +283,9 @@ function keepCheckpoint(): void {
     }
     const [earliest, end] = [await ask(true), await ask(false)]
     const wanted = Number(this.resolvedOffsets[topic]?.[partition] ?? earliest)
-    const nearest = String(Math.max(earliest, Math.min(wanted, end)))
-    this.resolvedOffsets[topic] = { ...this.resolvedOffsets[topic], [partition]: nearest }
+    const nearest = Math.max(earliest, Math.min(wanted, end))
+    if (Number.isNaN(nearest)) return // The partition has no leader at the moment.
+    this.resolvedOffsets[topic] = { ...this.resolvedOffsets[topic], [partition]: String(nearest) }
   }
 }
 
