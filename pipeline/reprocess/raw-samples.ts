@@ -15,7 +15,10 @@ export type RawSource = Pick<RawSamples, 'hours' | 'kinds' | 'read' | 'chosenSer
 const HOUR_MS = 3_600_000
 
 export type RawSampleFold = Readonly<{
-  // One call per stored sample: an object for each would be garbage.
+  /**
+   * One call per stored sample: an object for each would be garbage. A series comes as another
+   * object with each block of rows, which may begin within a window.
+   */
   add(series: PlacedSeries, tsMs: number, value: number, text: string, offset: number): void
 }>
 

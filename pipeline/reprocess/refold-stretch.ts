@@ -13,7 +13,7 @@ import { rowDigest } from './content-digest.ts'
 import type { PlacedSeries, RawSampleFold, RawSource } from './raw-samples.ts'
 import { RewrittenRows, type WindowCounts } from './rewritten-rows.ts'
 import type { Stretch } from './stretches.ts'
-import { seriesName, StoredWindows } from './stored-windows.ts'
+import { sameSeries, seriesName, StoredWindows } from './stored-windows.ts'
 
 export type RefoldPorts = Readonly<{
   sink: Pick<RollupSink, 'readRollups' | 'insertRollups'>
@@ -97,7 +97,7 @@ class StretchRefold implements RawSampleFold {
 
   // oxlint-disable-next-line max-params -- the shape of RawSampleFold
   add(series: PlacedSeries, tsMs: number, value: number, text: string, offset: number): void {
-    if (series !== this.#series) {
+    if (this.#series === undefined || !sameSeries(series, this.#series)) {
       this.finish()
       this.#series = series
       this.#isText = this.#kinds.get(seriesName(series))

@@ -47,9 +47,10 @@ class Tables extends MemorySink implements RawSource {
 
   async read({ startMs, spanMs }: Stretch, fold: RawSampleFold): Promise<void> {
     for (const series of this.#series.values()) {
-      const placed = { tenant: series.tenant, id: series.id, partition: 0 }
       for (const { tsMs, value, text, offset } of this.samples(series)) {
         if (tsMs < startMs || tsMs >= startMs + spanMs) continue
+        // A block of rows may begin with any of them, and has its own objects.
+        const placed = { tenant: series.tenant, id: { ...series.id }, partition: 0 }
         fold.add(placed, tsMs, value, text, offset)
       }
     }

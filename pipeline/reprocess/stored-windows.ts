@@ -36,7 +36,7 @@ type Judged = Readonly<{
   newestOffset: number
 }>
 
-const sameSeries = (a: SeriesRef, b: SeriesRef): boolean =>
+export const sameSeries = (a: SeriesRef, b: SeriesRef): boolean =>
   a === b || (a.id.low === b.id.low && a.id.high === b.id.high && a.tenant === b.tenant)
 
 export const sameWindow = (
