@@ -3,6 +3,7 @@
  * every test file against it, stops it. `npm test -- <text>…` runs the files whose path contains
  * one of the texts. The last line counts; the exit code is 0 only when nothing failed.
  */
+import { setMaxListeners } from 'node:events'
 import { chmodSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
@@ -20,6 +21,8 @@ const SERVER_MODULES = new Set([join('test', 'stack.js'), join('test', 'system.j
 
 prepareOrExit()
 const interrupted = new AbortController()
+// Every test file listens to it, until the last one has ended.
+setMaxListeners(0, interrupted.signal)
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => interrupted.abort())
 process.exit(await main(process.argv.slice(2)))
 
