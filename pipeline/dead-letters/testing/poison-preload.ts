@@ -2,12 +2,13 @@
  * Loaded into a pipeline process with --import: a frame that contains the mark ends the process on
  * the spot, as a defect in native code would.
  */
-const MARK = Buffer.from('kills-the-process')
-const FRAME_ID_AT = 1
-// oxlint-disable-next-line typescript/unbound-method -- called with its buffer below
-const read = Buffer.prototype.readUInt32BE
+import { TelemetryFrames } from '../../../schemas/telemetry-frames.ts'
 
-Buffer.prototype.readUInt32BE = function (this: Buffer, offset = 0) {
-  if (offset === FRAME_ID_AT && this.includes(MARK)) process.kill(process.pid, 'SIGKILL')
-  return read.call(this, offset)
+const MARK = Buffer.from('kills-the-process')
+// oxlint-disable-next-line typescript/unbound-method -- called with its frames below
+const { read } = TelemetryFrames.prototype
+
+TelemetryFrames.prototype.read = function (bytes, ...range) {
+  if (bytes.subarray(...range).includes(MARK)) process.kill(process.pid, 'SIGKILL')
+  return read.call(this, bytes, ...range)
 }
