@@ -7,7 +7,13 @@ import { EXIT } from '../../platform/lifecycle/exit-codes.ts'
 import { RETENTION_OPTIONS } from '../../platform/config/shared-options.ts'
 import { acceptedAgeMs } from '../../schemas/telemetry.ts'
 import { operatorCommand } from '../operator/operator-command.ts'
-import { atDesk, type Desk, DESK_OPTIONS, printJson } from '../operator/operator-desk.ts'
+import {
+  atDesk,
+  type Desk,
+  DESK_OPTIONS,
+  DRY_RUN_OPTION,
+  printJson,
+} from '../operator/operator-desk.ts'
 import { progressLine } from '../operator/progress-line.ts'
 import { timeOf } from '../operator/time-option.ts'
 import { systemTimers } from '../timers.ts'
@@ -126,7 +132,7 @@ export const REPLAY_OPTIONS = {
     max: 1_000_000,
     doc: 'Records produced in a second; 0: as fast as Kafka takes them.',
   },
-  dryRun: { kind: 'switch', default: false, doc: 'Say what would be done, and change nothing.' },
+  ...DRY_RUN_OPTION,
 } as const satisfies OptionTable
 
 export const replayCommand = operatorCommand({
@@ -193,7 +199,7 @@ export const PURGE_OPTIONS = {
   ...DESK_OPTIONS,
   until: { kind: 'text', placeholder: '30d', doc: 'Before this time: RFC 3339, ms, or 30d ago.' },
   partition: FILTER_OPTIONS.partition,
-  dryRun: { kind: 'switch', default: false, doc: 'Say what would be done, and change nothing.' },
+  ...DRY_RUN_OPTION,
   yes: { kind: 'switch', default: false, doc: 'Really delete them.' },
 } as const satisfies OptionTable
 

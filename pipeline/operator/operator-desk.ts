@@ -24,6 +24,10 @@ export const DESK_OPTIONS = {
   ...JSON_OPTION,
 } as const satisfies OptionTable
 
+export const DRY_RUN_OPTION = {
+  dryRun: { kind: 'switch', default: false, doc: 'Say what would be done, and change nothing.' },
+} as const satisfies OptionTable
+
 export type Desk = Readonly<{
   log: Log
   admin: LogAdmin

@@ -7,7 +7,13 @@ import { Failure } from '../../platform/failure.ts'
 import { EXIT } from '../../platform/lifecycle/exit-codes.ts'
 import { DAY_MS } from '../../schemas/telemetry.ts'
 import { operatorCommand } from '../operator/operator-command.ts'
-import { atDesk, type Desk, DESK_OPTIONS, printJson } from '../operator/operator-desk.ts'
+import {
+  atDesk,
+  type Desk,
+  DESK_OPTIONS,
+  DRY_RUN_OPTION,
+  printJson,
+} from '../operator/operator-desk.ts'
 import { progressLine } from '../operator/progress-line.ts'
 import { timeOf } from '../operator/time-option.ts'
 import { clickhouseSink } from '../sinks/clickhouse-sink.ts'
@@ -36,7 +42,7 @@ export const REPROCESS_OPTIONS = {
     max: 10_000_000,
     doc: 'Windows folded in a second; 0: as fast as ClickHouse answers.',
   },
-  dryRun: { kind: 'switch', default: false, doc: 'Say what would be done, and change nothing.' },
+  ...DRY_RUN_OPTION,
 } as const satisfies OptionTable
 
 const POLL_MS = 200

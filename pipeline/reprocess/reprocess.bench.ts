@@ -9,6 +9,7 @@ import { systemClock } from '../../platform/clock.ts'
 import { describedIn } from '../operator/testing/operator.ts'
 import { emptyRecord } from '../testing/fold-log.ts'
 import { type Deployment, deploy } from '../testing/stack-deployment.ts'
+import { FOLD_EPOCH } from '../window/window-version.ts'
 import { reprocessCommand } from './main.ts'
 
 const DAY_MS = 86_400_000
@@ -33,6 +34,16 @@ async function upload(deployment: Deployment, { devices, perDevice, fromMs }: Lo
   }
 }
 
+/** Nothing was wrong: a row under another fold epoch was written by mistake. */
+async function requireUntouched({ clickhouse }: Deployment): Promise<void> {
+  for (const table of ['rollup_10s', 'rollup_1m', 'rollup_1h', 'rollup_1d']) {
+    const [found] = await clickhouse.select<{ rows: string }>(
+      `SELECT count() AS rows FROM ${table} WHERE ver % 256 != ${FOLD_EPOCH}`,
+    )
+    if (found?.rows !== '0') throw new Error(`${found?.rows} rows of ${table} were rewritten`)
+  }
+}
+
 async function main([thousands = 1_000, devices = 60, partitions = 12]: readonly number[]) {
   const perDevice = Math.floor((thousands * 1_000) / devices)
   const fromMs = systemClock.nowMs() - SPAN_MS
@@ -51,6 +62,7 @@ async function main([thousands = 1_000, devices = 60, partitions = 12]: readonly
     const status = await reprocessCommand.run(argv, {})
     const { user, system } = process.cpuUsage(before)
     if (status !== 0) throw new Error(`reprocess ended with ${status}`)
+    await requireUntouched(deployment)
     const samples = perDevice * devices
     const tookS = (systemClock.monotonicMs() - startedMs) / 1_000
     const cpuSPerMillion = (user + system) / samples
