@@ -76,8 +76,8 @@ const POSITION: readonly Mutant[] = [
     'if (false)',
   ]),
   mutant('gap-trusted', 'behind a gap of the log, windows are left to raw', RUNNER, [
-    'await this.#passGap(batch.firstOffset);',
-    'this.#nextOffset = batch.firstOffset;',
+    '!(await this.#passGap(firstOffset))',
+    '(this.#nextOffset = firstOffset) < 0',
   ]),
   mutant(
     'metadata-guessed',
