@@ -132,7 +132,7 @@ async function pipelineSettled(desk: Desk, topicPrefix: string): Promise<void> {
 }
 
 /** For people; of a dry run, what would be. */
-export function sentences({ folded, merged }: ReprocessReport, dryRun: boolean): string {
+function sentences({ folded, merged }: ReprocessReport, dryRun: boolean): string {
   const all = [
     [folded, 'windows of 10 s and 1 min'],
     [merged, 'hours and days'],

@@ -76,6 +76,8 @@ test('rows folded by other rules are made anew at their versions, while late dat
     const dry = await operator(deployment, ['reprocess', '--dry-run', ...range])
     assert.equal(dry.status, 0, dry.text)
     assert.ok((changes(dry.json)[0] ?? 0) > 500, dry.text)
+    assert.match(dry.text, /\nHours and days were compared with minutes as they are now/)
+    assert.doesNotMatch(dry.text, /left alone/, 'every row has its samples')
     assert.deepEqual(await versions(deployment, pastMs), before, 'a dry run writes nothing')
 
     const [done] = await Promise.all([
