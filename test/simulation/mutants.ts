@@ -169,8 +169,8 @@ const CORRECTIONS: readonly Mutant[] = [
     'flushes of a partition are settled in their order',
     'pipeline/settle-lanes.js',
     [
-      'lane.last.then(() => this.#settle(rest, lane))',
-      'Promise.all([lane.last, this.#settle(rest, lane)])',
+      'lane.last.then(() => this.#settle(rest, lane, addedMs))',
+      'Promise.all([lane.last, this.#settle(rest, lane, addedMs)])',
     ],
   ),
   mutant('marks-of-twins', 'the late marks of a series are those of one object', FOLD, [
