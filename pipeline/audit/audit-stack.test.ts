@@ -80,7 +80,6 @@ test('a sound system has no findings, and its books balance in every tenant', as
   assert.ok(acme.corrected > 0)
   const other = ofTenant('other')
   assert.deepEqual([other.records, other.stored, other.missing], [6, 4, 0])
-  assert.equal(result.cut.openRecords, 0)
 })
 
 test('one tenant is audited without the others, in slices of any size', async () => {
