@@ -1,4 +1,6 @@
 /** What the endpoints work with. The composition root builds it; a route never makes its own. */
+import type { ApiKeyStore } from '../devices/access/api-key-store.ts'
+import type { ChangeLog } from '../devices/access/change-log.ts'
 import type { DeviceStore } from '../devices/device-store.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { AuditReader } from './audit/audit-reader.ts'
@@ -13,6 +15,8 @@ export type ApiParts = Readonly<{
   clock: Clock
   about: About
   devices: DeviceStore
+  keys: ApiKeyStore
+  changes: ChangeLog
   telemetry: TelemetryReader
   retention: Retention
   rollups: RollupReader

@@ -1,13 +1,16 @@
 /** From a request to its route and back: match, authenticate, check, call, answer. */
+import type { Principal } from '../devices/access/permission.ts'
 import type { HttpRequest, HttpResponse } from '../platform/http/http-exchange.ts'
 import type { ApiParts } from './api-parts.ts'
-import type { Authenticator } from './authenticator.ts'
-import { schemaProblem } from './json-schema.ts'
+import { type Authenticator, demand } from './access/authenticator.ts'
+import { BodyChecker } from './json-schema.ts'
 import { LIMITS } from './limits.ts'
 import { invalid, Refusal } from './problem.ts'
 import { Parameters, parseParameter, type Reply, type Route } from './route.ts'
 import { SCHEMAS } from './schemas.ts'
 import { parseStrictJson } from './strict-json.ts'
+
+const BODIES = new BodyChecker(SCHEMAS)
 
 type Match = Readonly<{ route: Route; segments: ReadonlyMap<string, string> }>
 
@@ -42,13 +45,19 @@ export class Dispatcher {
   }
 
   async answer({ route, segments }: Match, request: HttpRequest): Promise<HttpResponse> {
-    const tenant =
-      route.access === 'public'
-        ? ''
-        : await this.#authenticator.tenantOfHeader(request.headers.get('authorization'))
+    const principal = await this.#whoAsks(route, request)
+    const by = { name: principal?.name ?? '', address: request.remoteAddress }
+    const tenant = principal?.tenant ?? ''
     const parameters = parametersOf(route, segments, request.query)
     const body = route.body === undefined ? noBody(request) : bodyOf(route, request)
-    return responseOf(await route.handle(this.#parts, { tenant, parameters, body }))
+    return responseOf(await route.handle(this.#parts, { tenant, principal, by, parameters, body }))
+  }
+
+  async #whoAsks(route: Route, request: HttpRequest): Promise<Principal | undefined> {
+    if (route.access === 'public') return undefined
+    const principal = await this.#authenticator.ofHeader(request.headers.get('authorization'))
+    if (route.access !== 'signed_in') demand(principal, route.access)
+    return principal
   }
 }
 
@@ -133,7 +142,7 @@ function bodyOf(route: Route, request: HttpRequest): unknown {
   }
   if (request.body === 'too_large') throw tooLarge()
   const value = parseStrictJson(request.body)
-  const problem = schemaProblem(value, route.body ?? {}, SCHEMAS)
+  const problem = BODIES.problem(value, route.body ?? {})
   if (problem !== undefined) throw invalid(problem.detail, problem.field || undefined)
   return value
 }

@@ -1,7 +1,9 @@
 /**
- * The part of JSON Schema 2020-12 that our own schemas use, and a validator for request bodies.
+ * The part of JSON Schema 2020-12 that our own schemas use, and what is wrong with a body by them.
  * The same objects are published in /openapi.json, so what is documented is what is enforced.
  */
+import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js'
+
 export type JsonSchema = Readonly<{
   $ref?: string
   type?: JsonType | readonly JsonType[]
@@ -17,6 +19,8 @@ export type JsonSchema = Readonly<{
   minimum?: number
   maximum?: number
   items?: JsonSchema
+  maxItems?: number
+  uniqueItems?: boolean
   properties?: Readonly<Record<string, JsonSchema>>
   required?: readonly string[]
   additionalProperties?: boolean | JsonSchema
@@ -27,107 +31,69 @@ type JsonType = 'object' | 'array' | 'string' | 'number' | 'integer' | 'boolean'
 type SchemaProblem = Readonly<{ field: string; detail: string }>
 export type Definitions = Readonly<Record<string, JsonSchema>>
 
-/** The first thing wrong with `value`, or undefined. `field` is a dotted path, '' for the whole. */
-export function schemaProblem(
-  value: unknown,
-  schema: JsonSchema,
-  definitions: Definitions,
-  field = '',
-): SchemaProblem | undefined {
-  const target = resolved(schema, definitions)
-  const types = typesOf(target)
-  if (types.length > 0 && !types.some((type) => isType(value, type))) {
-    return { field, detail: `${called(field)} must be ${types.join(' or ')}.` }
+/** Checks bodies against the schemas of one document; each is compiled when it is first needed. */
+export class BodyChecker {
+  readonly #ajv = new Ajv2020({ strict: true, allowUnionTypes: true, validateFormats: false })
+  readonly #compiled = new Map<JsonSchema, ValidateFunction>()
+
+  constructor(definitions: Definitions) {
+    this.#ajv.addKeyword('components')
+    this.#ajv.addSchema({ $id: 'weir', components: { schemas: definitions } })
   }
-  if (target.enum !== undefined && !target.enum.some((one) => one === value)) {
-    return { field, detail: `${called(field)} must be one of ${target.enum.join(', ')}.` }
+
+  /** The first thing wrong with `value`, or undefined. `field` is a dotted path, '' for the whole. */
+  problem(value: unknown, schema: JsonSchema): SchemaProblem | undefined {
+    const validate = this.#validatorOf(schema)
+    if (validate(value)) return textProblem(value)
+    const [error] = validate.errors ?? []
+    return error === undefined ? { field: '', detail: 'The body is not valid.' } : told(error)
   }
-  if (typeof value === 'string') return textProblem(value, target, field)
-  if (typeof value === 'number') return numberProblem(value, target, field)
-  if (isObject(value)) return objectProblem(value, { schema: target, definitions, field })
-  return undefined
+
+  #validatorOf(schema: JsonSchema): ValidateFunction {
+    const known = this.#compiled.get(schema)
+    if (known !== undefined) return known
+    const { $ref } = schema
+    const validate = this.#ajv.compile($ref === undefined ? schema : { $ref: `weir${$ref}` })
+    this.#compiled.set(schema, validate)
+    return validate
+  }
 }
 
-export function resolved(schema: JsonSchema, definitions: Definitions): JsonSchema {
-  if (schema.$ref === undefined) return schema
-  const target = definitions[schema.$ref.slice(schema.$ref.lastIndexOf('/') + 1)]
-  if (target === undefined) throw new Error(`no schema ${schema.$ref}`)
-  return target
-}
-
-function typesOf(schema: JsonSchema): readonly JsonType[] {
-  if (schema.type === undefined) return []
-  return typeof schema.type === 'string' ? [schema.type] : schema.type
+function told({ keyword, instancePath, params, message }: ErrorObject): SchemaProblem {
+  const at = instancePath
+    .split('/')
+    .slice(1)
+    .map((name) => name.replaceAll('~1', '/').replaceAll('~0', '~'))
+  const of = (name: unknown): string => [...at, String(name)].join('.')
+  if (keyword === 'required') {
+    const missing = of(params['missingProperty'])
+    return { field: missing, detail: `${missing} is missing.` }
+  }
+  if (keyword === 'additionalProperties') {
+    const extra = String(params['additionalProperty'])
+    return { field: of(extra), detail: `There is no field ${JSON.stringify(extra)}.` }
+  }
+  const field = at.join('.')
+  const choices = keyword === 'enum' ? `: ${JSON.stringify(params['allowedValues'])}` : ''
+  return { field, detail: `${field === '' ? 'The body' : field} ${message}${choices}.` }
 }
 
 /** Stored as UTF-8 it would silently become another character. */
 const HALF_A_CHARACTER = /\p{Surrogate}/u
 
-function textProblem(text: string, schema: JsonSchema, field: string): SchemaProblem | undefined {
-  if (HALF_A_CHARACTER.test(text))
-    return { field, detail: `${called(field)} is not valid Unicode.` }
-  const { minLength = 0, maxLength = Infinity, pattern } = schema
-  // JSON Schema counts characters, not UTF-16 units.
-  let length = text.length
-  if (length > maxLength || length < minLength * 2) length = Array.from(text).length
-  if (length < minLength) return { field, detail: `${called(field)} is shorter than ${minLength}.` }
-  if (length > maxLength) return { field, detail: `${called(field)} is longer than ${maxLength}.` }
-  if (pattern !== undefined && !new RegExp(pattern, 'u').test(text)) {
-    return { field, detail: `${called(field)} must match ${pattern}.` }
+/** Half characters anywhere, in names as well: JSON Schema knows no word for them. */
+function textProblem(value: unknown, field = ''): SchemaProblem | undefined {
+  if (typeof value === 'string' && HALF_A_CHARACTER.test(value)) {
+    return { field, detail: `${field === '' ? 'The body' : field} is not valid Unicode.` }
   }
-  return undefined
-}
-
-function numberProblem(
-  value: number,
-  schema: JsonSchema,
-  field: string,
-): SchemaProblem | undefined {
-  const { minimum = -Infinity, maximum = Infinity } = schema
-  if (value >= minimum && value <= maximum) return undefined
-  return { field, detail: `${called(field)} must be from ${minimum} to ${maximum}.` }
-}
-
-function objectProblem(
-  value: Readonly<Record<string, unknown>>,
-  at: Readonly<{ schema: JsonSchema; definitions: Definitions; field: string }>,
-): SchemaProblem | undefined {
-  const { schema, definitions, field } = at
-  const properties = schema.properties ?? {}
-  for (const name of schema.required ?? []) {
-    if (!Object.hasOwn(value, name))
-      return { field: under(field, name), detail: `${name} is missing.` }
-  }
+  if (typeof value !== 'object' || value === null) return undefined
   for (const [name, member] of Object.entries(value)) {
-    const known = Object.hasOwn(properties, name) ? properties[name] : undefined
-    if (known === undefined) {
-      if (schema.additionalProperties !== false) continue
-      return { field: under(field, name), detail: `There is no field ${JSON.stringify(name)}.` }
+    const path = field === '' ? name : `${field}.${name}`
+    if (HALF_A_CHARACTER.test(name)) {
+      return { field: field || 'body', detail: 'The name of a field is not valid Unicode.' }
     }
-    const problem = schemaProblem(member, known, definitions, under(field, name))
+    const problem = textProblem(member, path)
     if (problem !== undefined) return problem
   }
   return undefined
 }
-
-function isType(value: unknown, type: JsonType): boolean {
-  switch (type) {
-    case 'object':
-      return isObject(value)
-    case 'array':
-      return Array.isArray(value)
-    case 'integer':
-      return Number.isSafeInteger(value)
-    case 'null':
-      return value === null
-    case 'string':
-    case 'number':
-    case 'boolean':
-      return typeof value === type
-  }
-}
-
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-const called = (field: string): string => (field === '' ? 'The body' : field)
-const under = (field: string, name: string): string => (field === '' ? name : `${field}.${name}`)

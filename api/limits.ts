@@ -18,6 +18,10 @@ export const LIMITS = {
   devicesPerPageDefault: 100,
   /** Above this many matches a list does not say how many there are. */
   devicesCountedMax: 100_000,
+  keysPerPageMax: 500,
+  keysPerPageDefault: 100,
+  changesPerPageMax: 500,
+  changesPerPageDefault: 100,
   readingsPerPageMax: 10_000,
   readingsPerPageDefault: 1_000,
   rollupPointsMax: 10_000,
@@ -65,6 +69,8 @@ export const LIMITS = {
 /** Called once at start-up: limits that contradict each other are a defect. */
 export function assertLimits(): void {
   assert.ok(LIMITS.devicesPerPageDefault <= LIMITS.devicesPerPageMax)
+  assert.ok(LIMITS.keysPerPageDefault <= LIMITS.keysPerPageMax)
+  assert.ok(LIMITS.changesPerPageDefault <= LIMITS.changesPerPageMax)
   assert.ok(LIMITS.readingsPerPageDefault <= LIMITS.readingsPerPageMax)
   assert.ok(LIMITS.rollupPointsDefault <= LIMITS.percentilePointsMax)
   assert.ok(LIMITS.percentilePointsMax <= LIMITS.rollupPointsMax)

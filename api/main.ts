@@ -1,6 +1,7 @@
 /** Composition root of the api process: questions, devices, the live feed and the dashboard. */
 import { join } from 'node:path'
-import { ApiKeyStore } from '../devices/api-key-store.ts'
+import { ApiKeyStore } from '../devices/access/api-key-store.ts'
+import { ChangeLog } from '../devices/access/change-log.ts'
 import { DeviceStore } from '../devices/device-store.ts'
 import { Clickhouse } from '../platform/clickhouse/clickhouse.ts'
 import { StaticFiles } from '../platform/http/static-files.ts'
@@ -18,7 +19,7 @@ import { API_OPTIONS, contradictions } from './api-options.ts'
 import type { ApiParts } from './api-parts.ts'
 import { createApiServer } from './api-server.ts'
 import { AuditReader } from './audit/audit-reader.ts'
-import { Authenticator } from './authenticator.ts'
+import { openAccess } from './access/open-access.ts'
 import { WindowEvidence } from './explain/window-evidence.ts'
 import { assertLimits, LIMITS } from './limits.ts'
 import { HistoryLoader } from './live/history-loader.ts'
@@ -44,9 +45,11 @@ export const apiRole: Role<typeof API_OPTIONS> = {
     const { options, logger, metrics, clock } = context
     const postgres = openPostgres(context)
     const clickhouse = openClickhouse(context)
-    const apiKeys = new ApiKeyStore(postgres, options.credentialKey)
-    const authenticator = new Authenticator(apiKeys, clock)
     const parts = partsOf(context, postgres, clickhouse)
+    const access = openAccess({
+      ...{ postgres, postgresUrl: options.postgresUrl, keys: parts.keys, logger, clock },
+    })
+    const { authenticator } = access
     const hub = hubOf(context, parts.latest)
     const silenceMs = options.liveSilenceMs
     const flow = new LiveFlow({ silenceMs, checkEveryMs: FLOW_CHECK_MS })
@@ -76,6 +79,7 @@ export const apiRole: Role<typeof API_OPTIONS> = {
       services: [
         onlyClosed('postgres', (deadlineMs) => postgres.drain(deadlineMs)),
         onlyClosed('clickhouse', () => clickhouse.close()),
+        ...access.services,
         feed,
         server,
       ],
@@ -111,6 +115,8 @@ function partsOf(
       ...(options.publicMqttUrl === '' ? {} : { mqttUrl: options.publicMqttUrl }),
     },
     devices: new DeviceStore(postgres, options.credentialKey),
+    keys: new ApiKeyStore(postgres, options.credentialKey),
+    changes: new ChangeLog(postgres),
     telemetry: new TelemetryReader(clickhouse),
     retention,
     rollups: new RollupReader(clickhouse, retention),

@@ -40,12 +40,16 @@ describe('openapi.json', () => {
       '/openapi.json',
       '/v1/about',
       '/v1/audit',
+      '/v1/changes',
       '/v1/devices',
       '/v1/devices/{id}',
       '/v1/devices/{id}/explain',
       '/v1/devices/{id}/latest',
       '/v1/devices/{id}/readings',
       '/v1/devices/{id}/rollups',
+      '/v1/keys',
+      '/v1/keys/{name}',
+      '/v1/keys/{name}/rotate',
     ])
     assert.deepEqual(document['x-limits'], { ...LIMITS })
   })

@@ -1,4 +1,5 @@
 /** /openapi.json, generated from the route table. */
+import { isPermission } from '../devices/access/permission.ts'
 import { FAILURE_CODES, type FailureCode } from '../platform/failure-codes.ts'
 import type { JsonSchema } from './json-schema.ts'
 import { LIMITS } from './limits.ts'
@@ -9,7 +10,7 @@ type Json = Readonly<Record<string, unknown>>
 
 /** Failures that every route with a key can answer with. */
 const EVERYWHERE: readonly FailureCode[] = ['request_invalid', 'internal']
-const WITH_KEY: readonly FailureCode[] = ['unauthenticated', 'unavailable', 'overloaded']
+const SIGNED_IN: readonly FailureCode[] = ['unauthenticated', 'unavailable', 'overloaded']
 
 /** An OpenAPI 3.1 document of these routes. */
 export function openApiOf(routes: readonly Route[], version: string): Json {
@@ -49,7 +50,8 @@ function operationOf(route: Route): Json {
     operationId: route.operationId,
     summary: route.summary,
     ...(route.description === undefined ? {} : { description: route.description }),
-    security: route.access === 'key' ? [{ apiKey: [] }] : [],
+    security: route.access === 'public' ? [] : [{ apiKey: [] }],
+    ...(isPermission(route.access) ? { 'x-permission': route.access } : {}),
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(route.body === undefined
       ? {}
@@ -75,7 +77,7 @@ function responsesOf(route: Route): Json {
   const responses: Record<string, Json> = {
     [status]: { description, ...(schema === undefined ? {} : { content: jsonContent(schema) }) },
   }
-  const codes = [...EVERYWHERE, ...(route.access === 'key' ? WITH_KEY : []), ...route.failures]
+  const codes = [...EVERYWHERE, ...codesOf(route.access), ...route.failures]
   const byStatus = new Map<number, FailureCode[]>()
   for (const code of new Set(codes)) {
     const failed = FAILURE_CODES[code].status
@@ -87,6 +89,11 @@ function responsesOf(route: Route): Json {
     responses[failed] = { description: text, content }
   }
   return responses
+}
+
+function codesOf(access: Route['access']): readonly FailureCode[] {
+  if (access === 'public') return []
+  return isPermission(access) ? [...SIGNED_IN, 'forbidden'] : SIGNED_IN
 }
 
 const jsonContent = (schema: JsonSchema): Json => ({ 'application/json': { schema } })

@@ -2,6 +2,8 @@
  * What one endpoint is. Validation, dispatch and /openapi.json all read this same description, so
  * that none of them can disagree with another.
  */
+import type { Actor } from '../devices/access/change-log.ts'
+import type { Permission, Principal } from '../devices/access/permission.ts'
 import type { FailureCode } from '../platform/failure-codes.ts'
 import type { ApiParts } from './api-parts.ts'
 import { parseTimeMs } from './time-parameter.ts'
@@ -46,6 +48,10 @@ export class Parameters {
 
 export type Call = Readonly<{
   tenant: string
+  /** Who asks, with all that they may do; undefined where anyone may ask. */
+  principal: Principal | undefined
+  /** How a change is signed. */
+  by: Actor
   parameters: Parameters
   /** Already held against the route's body schema; undefined where the route takes none. */
   body: unknown
@@ -65,8 +71,8 @@ export type Route = Readonly<{
   operationId: string
   summary: string
   description?: string
-  /** key: a bearer key is demanded; public: anyone may ask. */
-  access: 'key' | 'public'
+  /** What whoever asks must be allowed; signed_in: anything; public: anyone may ask. */
+  access: Permission | 'signed_in' | 'public'
   pathParameters: readonly ParameterSpec[]
   queryParameters: readonly ParameterSpec[]
   body?: JsonSchema

@@ -1,7 +1,16 @@
 /** Every endpoint, in one table. What a route does is in the folder of its subject. */
 import { DEVICE_ID_PATTERN } from '../devices/device.ts'
 import { RESOLUTIONS, SERIES_KINDS, STORED_RESOLUTIONS } from './contract/resources.ts'
+import { API_KEY_NAME_PATTERN } from '../devices/access/api-key-store.ts'
 import { getAbout } from './about-handler.ts'
+import {
+  createKey,
+  getKey,
+  listChanges,
+  listKeys,
+  revokeKey,
+  rotateKey,
+} from './access/key-handlers.ts'
 import { getAudit } from './audit/audit-handler.ts'
 import {
   createDevice,
@@ -24,6 +33,13 @@ const DEVICE_ID: ParameterSpec = {
   required: true,
   pattern: DEVICE_ID_PATTERN,
   doc: 'The id of the device.',
+}
+const KEY_NAME: ParameterSpec = {
+  name: 'name',
+  kind: 'text',
+  required: true,
+  pattern: API_KEY_NAME_PATTERN,
+  doc: 'The name of the key.',
 }
 const METRIC: ParameterSpec = {
   name: 'metric',
@@ -81,7 +97,7 @@ export const ROUTES: readonly Route[] = [
     operationId: 'createDevice',
     summary: 'Register a device and get its credential',
     description: 'The secret is in this answer only: it is stored as a keyed hash.',
-    access: 'key',
+    access: 'devices:write',
     pathParameters: [],
     queryParameters: [],
     body: ref('NewDevice'),
@@ -94,7 +110,7 @@ export const ROUTES: readonly Route[] = [
     path: '/v1/devices',
     operationId: 'listDevices',
     summary: 'List devices in the order of their ids',
-    access: 'key',
+    access: 'devices:read',
     pathParameters: [],
     queryParameters: [
       { name: 'q', kind: 'text', charsMax: 256, doc: 'Part of an id or a name, in any case.' },
@@ -111,7 +127,7 @@ export const ROUTES: readonly Route[] = [
     path: '/v1/devices/{id}',
     operationId: 'getDevice',
     summary: 'Get a device',
-    access: 'key',
+    access: 'devices:read',
     pathParameters: [DEVICE_ID],
     queryParameters: [],
     success: { status: 200, description: 'The device.', schema: ref('Device') },
@@ -125,7 +141,7 @@ export const ROUTES: readonly Route[] = [
     summary: 'Change a device',
     description:
       'What is left out stays as it is. A connected device goes on under its new policy.',
-    access: 'key',
+    access: 'devices:write',
     pathParameters: [DEVICE_ID],
     queryParameters: [],
     body: ref('DeviceChange'),
@@ -139,7 +155,7 @@ export const ROUTES: readonly Route[] = [
     operationId: 'deleteDevice',
     summary: 'Delete a device and its credentials',
     description: 'It can no longer connect. What it measured stays stored until it expires.',
-    access: 'key',
+    access: 'devices:write',
     pathParameters: [DEVICE_ID],
     queryParameters: [],
     success: { status: 204, description: 'It is gone.' },
@@ -151,7 +167,7 @@ export const ROUTES: readonly Route[] = [
     path: '/v1/devices/{id}/latest',
     operationId: 'getLatest',
     summary: 'The newest value of each metric, by event time',
-    access: 'key',
+    access: 'telemetry:read',
     pathParameters: [DEVICE_ID],
     queryParameters: [],
     success: { status: 200, description: 'The newest values.', schema: ref('Latest') },
@@ -163,7 +179,7 @@ export const ROUTES: readonly Route[] = [
     path: '/v1/devices/{id}/readings',
     operationId: 'getReadings',
     summary: 'Samples of one metric in [from, to), oldest first',
-    access: 'key',
+    access: 'telemetry:read',
     pathParameters: [DEVICE_ID],
     queryParameters: [METRIC, FROM, TO, ...PAGE_OF_READINGS],
     success: { status: 200, description: 'A page.', schema: ref('Readings') },
@@ -178,7 +194,7 @@ export const ROUTES: readonly Route[] = [
     description:
       'A window without samples is absent. A window that is not final, or that late samples ' +
       'corrected, comes again with a higher version.',
-    access: 'key',
+    access: 'telemetry:read',
     pathParameters: [DEVICE_ID],
     queryParameters: [
       METRIC,
@@ -227,7 +243,7 @@ export const ROUTES: readonly Route[] = [
     description:
       'The samples are folded again for the answer, by other code than the one that stored the ' +
       'row, and compared with it field by field.',
-    access: 'key',
+    access: 'telemetry:read',
     pathParameters: [DEVICE_ID],
     queryParameters: [
       METRIC,
@@ -261,7 +277,7 @@ export const ROUTES: readonly Route[] = [
     description:
       'Of your own tenant. An hour is the one in which the log took the records; it is absent where ' +
       'nothing arrived. `findingCount` is 0 where all that arrived is stored once, or dead-lettered.',
-    access: 'key',
+    access: 'audit:read',
     pathParameters: [],
     queryParameters: [{ ...FROM, defaultDoc: '24 hours before `to`' }, TO],
     success: { status: 200, description: 'The hours.', schema: ref('Audit') },
@@ -269,12 +285,95 @@ export const ROUTES: readonly Route[] = [
     handle: getAudit,
   },
   {
+    method: 'POST',
+    path: '/v1/keys',
+    operationId: 'createKey',
+    summary: 'Make an API key',
+    description:
+      'With at most the role and the scopes of the key that asks; a viewer where none is named.',
+    access: 'keys:write',
+    pathParameters: [],
+    queryParameters: [],
+    body: ref('NewKey'),
+    success: { status: 201, description: 'It works now.', schema: ref('ShownKey') },
+    failures: ['key_exists', 'payload_too_large', 'media_type_unsupported'],
+    handle: createKey,
+  },
+  {
+    method: 'GET',
+    path: '/v1/keys',
+    operationId: 'listKeys',
+    summary: 'List keys in the order of their names',
+    access: 'keys:read',
+    pathParameters: [],
+    queryParameters: [limit(LIMITS.keysPerPageMax, LIMITS.keysPerPageDefault), CURSOR],
+    success: { status: 200, description: 'A page.', schema: ref('KeyList') },
+    failures: ['cursor_invalid'],
+    handle: listKeys,
+  },
+  {
+    method: 'GET',
+    path: '/v1/keys/{name}',
+    operationId: 'getKey',
+    summary: 'Get a key, without its secret',
+    access: 'keys:read',
+    pathParameters: [KEY_NAME],
+    queryParameters: [],
+    success: { status: 200, description: 'The key.', schema: ref('Key') },
+    failures: ['key_not_found'],
+    handle: getKey,
+  },
+  {
+    method: 'POST',
+    path: '/v1/keys/{name}/rotate',
+    operationId: 'rotateKey',
+    summary: 'Give a key another secret',
+    description: 'The secret that it had works on for `overlapSeconds`, 0 where left out.',
+    access: 'keys:write',
+    pathParameters: [KEY_NAME],
+    queryParameters: [],
+    body: ref('KeyRotation'),
+    success: { status: 200, description: 'The new secret.', schema: ref('ShownKey') },
+    failures: ['key_not_found', 'payload_too_large', 'media_type_unsupported'],
+    handle: rotateKey,
+  },
+  {
+    method: 'DELETE',
+    path: '/v1/keys/{name}',
+    operationId: 'revokeKey',
+    summary: 'Revoke a key',
+    description: 'Requests and live sessions with it are refused within a second.',
+    access: 'keys:write',
+    pathParameters: [KEY_NAME],
+    queryParameters: [],
+    success: { status: 204, description: 'It is gone.' },
+    failures: ['key_not_found'],
+    handle: revokeKey,
+  },
+  {
+    method: 'GET',
+    path: '/v1/changes',
+    operationId: 'listChanges',
+    summary: 'Who changed what, newest first',
+    access: 'changes:read',
+    pathParameters: [],
+    queryParameters: [
+      { name: 'subject', kind: 'text', charsMax: 256, doc: 'Of this only, such as device/pump-1.' },
+      { name: 'actor', kind: 'text', charsMax: 256, doc: 'By this one only, such as key:deploy.' },
+      limit(LIMITS.changesPerPageMax, LIMITS.changesPerPageDefault),
+      CURSOR,
+    ],
+    success: { status: 200, description: 'A page.', schema: ref('ChangeList') },
+    failures: ['cursor_invalid'],
+    handle: listChanges,
+  },
+  {
     method: 'GET',
     path: '/v1/about',
     operationId: 'getAbout',
     summary: 'What runs here, and where devices connect',
     description: '`mqttUrl` is what the option `publicMqttUrl` says; absent when it says nothing.',
-    access: 'key',
+    access: 'signed_in',
     pathParameters: [],
     queryParameters: [],
     success: { status: 200, description: 'About this system.', schema: ref('About') },

@@ -5,11 +5,14 @@ import {
   DEVICE_NAME_CHARS_MAX,
   DEVICE_STATES,
 } from '../devices/device.ts'
+import { API_KEY_NAME_PATTERN, OVERLAP_SECONDS_MAX } from '../devices/access/api-key-store.ts'
+import { PERMISSIONS, ROLES } from '../devices/access/permission.ts'
 import { FAILURE_CODES } from '../platform/failure-codes.ts'
 import { QUANTILE_RELATIVE_ERROR } from '../schemas/quantile-sketch.ts'
 import { EXPLANATION_VERDICTS } from './contract/explanation.ts'
 import { RESOLUTIONS, SERIES_KINDS, STORED_RESOLUTIONS } from './contract/resources.ts'
 import type { Definitions, JsonSchema } from './json-schema.ts'
+import { LIMITS } from './limits.ts'
 
 export const ref = (name: string): JsonSchema => ({ $ref: `#/components/schemas/${name}` })
 
@@ -201,6 +204,15 @@ const EXPLAINED_SAMPLE = object(
   ['deviceAt', 'lost'],
 )
 
+const ROLE: JsonSchema = { type: 'string', enum: ROLES }
+const KEY_NAME: JsonSchema = { type: 'string', pattern: API_KEY_NAME_PATTERN }
+const SCOPES: JsonSchema = {
+  ...listOf({ type: 'string', enum: PERMISSIONS }),
+  uniqueItems: true,
+  description: 'Left out: all that the role has. Naming more than the role has gives no more.',
+}
+const CHANGE_SIDE: JsonSchema = { description: 'What was set; absent where there was nothing.' }
+
 const COUNT: JsonSchema = { type: 'integer', minimum: 0 }
 const counts = <N extends string>(...names: readonly N[]) =>
   Object.fromEntries(names.map((name) => [name, COUNT])) as Record<N, JsonSchema>
@@ -248,6 +260,50 @@ export const SCHEMAS: Definitions = {
     },
     ['total'],
   ),
+  NewKey: object(
+    {
+      name: KEY_NAME,
+      role: ROLE,
+      scopes: SCOPES,
+      expiresAt: { ...TIME, minimum: 0, maximum: LIMITS.timeMsMax },
+    },
+    [...['role', 'scopes', 'expiresAt']],
+  ),
+  Key: object(
+    {
+      name: { type: 'string' },
+      role: ROLE,
+      scopes: SCOPES,
+      createdAt: TIME,
+      expiresAt: { ...TIME, description: 'Absent: it does not expire.' },
+      lastUsedAt: { ...TIME, description: 'To within a minute; absent: never.' },
+      formerUntil: { ...TIME, description: 'Until then the secret before the last one works on.' },
+    },
+    ['scopes', 'expiresAt', 'lastUsedAt', 'formerUntil'],
+  ),
+  KeyRotation: object(
+    { overlapSeconds: { type: 'integer', minimum: 0, maximum: OVERLAP_SECONDS_MAX } },
+    ['overlapSeconds'],
+  ),
+  ShownKey: {
+    ...object({ key: ref('Key'), secret: { type: 'string' } }),
+    description: 'The secret is shown in this answer only.',
+  },
+  KeyList: object({ items: listOf(ref('Key')), next: NEXT }),
+  Change: object(
+    {
+      id: { type: 'integer' },
+      at: TIME,
+      actor: { type: 'string', description: '`key:NAME`, or `system`.' },
+      address: { type: 'string' },
+      action: { type: 'string' },
+      subject: { type: 'string' },
+      before: CHANGE_SIDE,
+      after: CHANGE_SIDE,
+    },
+    ['before', 'after'],
+  ),
+  ChangeList: object({ items: listOf(ref('Change')), next: NEXT }),
   About: object(
     {
       version: { type: 'string', description: 'Of the program, not of this document.' },

@@ -12,6 +12,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
 import mqtt from 'mqtt'
+import { SYSTEM } from '../devices/access/change-log.ts'
 import type { ClockPolicy } from '../devices/device.ts'
 import { DeviceStore } from '../devices/device-store.ts'
 import { systemClock } from '../platform/clock.ts'
@@ -248,12 +249,12 @@ async function createWorld() {
     mqttUrl: role.addresses()['mqtt'] ?? '',
     context,
     async newDevice(id: string, clockPolicy: ClockPolicy = 'reject'): Promise<Credential> {
-      const created = await store.create(TENANT, { id, name: id, clockPolicy })
+      const created = await store.create(TENANT, { id, name: id, clockPolicy }, SYSTEM)
       assert.ok(created !== 'exists')
       return created
     },
     setClockPolicy: (id: string, clockPolicy: ClockPolicy) =>
-      store.update(TENANT, id, { clockPolicy }),
+      store.update(TENANT, id, { clockPolicy }, SYSTEM),
     deleteDevice: (id: string) =>
       database.query('DELETE FROM devices WHERE tenant = $1 AND id = $2', [TENANT, id]),
     async telemetryOf(device: string, count: number) {

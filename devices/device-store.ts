@@ -2,6 +2,7 @@
 import { Failure } from '../platform/failure.ts'
 import type { Postgres } from '../platform/postgres/postgres.ts'
 import { newSecret, secretHash, usernameOf } from './credential.ts'
+import { type Actor, recordChange } from './access/change-log.ts'
 import { type ClockPolicy, clockPolicyOf, type Device, deviceStateOf } from './device.ts'
 
 /** The only moment at which the secret exists in clear. */
@@ -43,7 +44,7 @@ export class DeviceStore {
   }
 
   /** Creates a device and its credential together; `exists` when the tenant has that id. */
-  async create(tenant: string, device: NewDevice): Promise<CreatedDevice | 'exists'> {
+  async create(tenant: string, device: NewDevice, by: Actor): Promise<CreatedDevice | 'exists'> {
     const { id, name, clockPolicy = 'reject' } = device
     const secret = newSecret()
     const username = usernameOf(tenant, id)
@@ -59,6 +60,14 @@ export class DeviceStore {
          VALUES ($1, $2, $3, $4)`,
         [tenant, id, username, secretHash(this.#credentialKey, secret)],
       )
+      const after = settingsOf(row)
+      await recordChange(sql, {
+        tenant,
+        by,
+        action: 'device.create',
+        subject: subjectOf(id),
+        after,
+      })
       return { device: deviceOf(row), username, secret }
     })
   }
@@ -70,13 +79,27 @@ export class DeviceStore {
   }
 
   /** The device as it is then; undefined when there is none. */
-  async update(tenant: string, id: string, change: DeviceChange): Promise<Device | undefined> {
-    const [row] = await this.#database.query<DeviceRow>(
-      `UPDATE devices SET name = coalesce($3, name), clock_policy = coalesce($4, clock_policy)
-       WHERE tenant = $1 AND id = $2 RETURNING ${COLUMNS}`,
-      [tenant, id, change.name ?? null, change.clockPolicy ?? null],
-    )
-    return row === undefined ? undefined : deviceOf(row)
+  async update(
+    tenant: string,
+    id: string,
+    change: DeviceChange,
+    by: Actor,
+  ): Promise<Device | undefined> {
+    return this.#database.transaction(async (sql) => {
+      const held = `SELECT ${COLUMNS} FROM devices WHERE tenant = $1 AND id = $2 FOR UPDATE`
+      const [old] = await sql.query<DeviceRow>(held, [tenant, id])
+      const [row] = await sql.query<DeviceRow>(
+        `UPDATE devices SET name = coalesce($3, name), clock_policy = coalesce($4, clock_policy)
+         WHERE tenant = $1 AND id = $2 RETURNING ${COLUMNS}`,
+        [tenant, id, change.name ?? null, change.clockPolicy ?? null],
+      )
+      if (old === undefined || row === undefined) return undefined
+      const [before, after] = [settingsOf(old), settingsOf(row)]
+      await recordChange(sql, {
+        ...{ tenant, by, action: 'device.update', subject: subjectOf(id), before, after },
+      })
+      return deviceOf(row)
+    })
   }
 
   /** Devices in id order, at most `limit`. */
@@ -103,11 +126,26 @@ export class DeviceStore {
   }
 
   /** Removes the device and its credentials. What it measured stays. */
-  async delete(tenant: string, id: string): Promise<boolean> {
-    const text = 'DELETE FROM devices WHERE tenant = $1 AND id = $2 RETURNING id'
-    return (await this.#database.query(text, [tenant, id])).length > 0
+  async delete(tenant: string, id: string, by: Actor): Promise<boolean> {
+    return this.#database.transaction(async (sql) => {
+      const text = `DELETE FROM devices WHERE tenant = $1 AND id = $2 RETURNING ${COLUMNS}`
+      const [row] = await sql.query<DeviceRow>(text, [tenant, id])
+      if (row === undefined) return false
+      const before = settingsOf(row)
+      await recordChange(sql, {
+        ...{ tenant, by, action: 'device.delete', subject: subjectOf(id), before },
+      })
+      return true
+    })
   }
 }
+
+const subjectOf = (id: string): string => `device/${id}`
+
+/** What people set, as the change log shows it. */
+const settingsOf = ({ name, state, clock_policy: clockPolicy }: DeviceRow) => ({
+  ...{ name, state, clockPolicy },
+})
 
 function deviceOf(row: DeviceRow): Device {
   const state = deviceStateOf(row.state)

@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { generateApiKey } from '../devices/api-key-store.ts'
+import { generateApiKey } from '../devices/access/api-key-store.ts'
 import { Failure } from '../platform/failure.ts'
 
 export type LocalSecrets = Readonly<{

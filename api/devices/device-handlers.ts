@@ -11,7 +11,7 @@ import type { Call, Reply } from '../route.ts'
 export async function createDevice({ devices }: ApiParts, call: Call): Promise<Reply> {
   // Held against its schema by dispatch.
   const { id, name, ...given } = call.body as contract.NewDevice
-  const created = await devices.create(call.tenant, { id, name: name ?? id, ...given })
+  const created = await devices.create(call.tenant, { id, name: name ?? id, ...given }, call.by)
   if (created === 'exists') {
     const text = `A device with the id "${id}" exists. Its secret cannot be shown again.`
     throw new Refusal('device_exists', text, { field: 'id' })
@@ -64,14 +64,14 @@ export async function getDevice(parts: ApiParts, call: Call): Promise<Reply> {
 export async function updateDevice({ devices }: ApiParts, call: Call): Promise<Reply> {
   const id = call.parameters.requiredText('id')
   const change = call.body as contract.DeviceChange // Held against its schema by dispatch.
-  const device = await devices.update(call.tenant, id, change)
+  const device = await devices.update(call.tenant, id, change, call.by)
   if (device === undefined) throw notFound(id)
   return { status: 200, body: shown(device) }
 }
 
 export async function deleteDevice({ devices, latest }: ApiParts, call: Call): Promise<Reply> {
   const id = call.parameters.requiredText('id')
-  if (!(await devices.delete(call.tenant, id))) throw notFound(id)
+  if (!(await devices.delete(call.tenant, id, call.by))) throw notFound(id)
   latest.forget(call.tenant, id)
   return { status: 204 }
 }

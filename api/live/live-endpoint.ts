@@ -4,7 +4,8 @@ import { LIMITS } from '../limits.ts'
 import { problemResponse, Refusal } from '../problem.ts'
 import { CLOSE, LiveSession, type LiveSessionParts, type SessionOwner } from './live-session.ts'
 
-const RECHECK_MS = 30_000
+/** A key that was revoked, or has expired, ends its sessions within this time. */
+const RECHECK_MS = 500
 
 type LiveEndpointOptions = LiveSessionParts &
   Readonly<{

@@ -4,7 +4,7 @@ import { it } from 'node:test'
 import { systemClock } from '../../platform/clock.ts'
 import type { ServerSocket } from '../../platform/http/http-exchange.ts'
 import { Metrics } from '../../platform/observe/metrics.ts'
-import { Authenticator } from '../authenticator.ts'
+import { Authenticator } from '../access/authenticator.ts'
 import { LIMITS } from '../limits.ts'
 import { TelemetryReader } from '../readings/telemetry-reader.ts'
 import { silentLogger } from '../testing/api-fixture.ts'
@@ -48,16 +48,18 @@ function sessionOn(
     },
   })
   const keys = {
-    ownerOf: async (key: string) => {
+    find: async (key: string) => {
       const tenant = owners.get(key)
-      return tenant === undefined ? undefined : { tenant, name: 'test' }
+      if (tenant === undefined) return undefined
+      const principal = { tenant, name: 'key:test', role: 'viewer', scopes: undefined } as const
+      return { principal, expiresAtMs: undefined }
     },
   }
   const parts = {
     hub: new LiveHub({ latest, windows, metrics, clock, snapshotItemsMax: 10 }),
     flow,
     history: new HistoryLoader({ latest, telemetry, clock, logger: silentLogger }),
-    authenticator: new Authenticator(keys, clock),
+    authenticator: new Authenticator({ keys, hears: () => false, used: () => {}, clock }),
     metrics,
     logger: silentLogger,
   }

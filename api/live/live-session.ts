@@ -7,13 +7,14 @@
  * A frame is sent only while the socket holds few unread bytes; what waits meanwhile is bounded by
  * its subscription. So a client that does not read costs a fixed amount, and catches up when it does.
  */
+import { mayDo, type Principal } from '../../devices/access/permission.ts'
 import type { Logger } from '../../platform/observe/logger.ts'
 import type { Metrics } from '../../platform/observe/metrics.ts'
 import type { ServerSocket, SocketHandler } from '../../platform/http/http-exchange.ts'
 import type { FailureCode } from '../../platform/failure-codes.ts'
 import type { LiveStatus, ServerMessage } from '../contract/live.ts'
 import { LIMITS } from '../limits.ts'
-import type { Authenticator } from '../authenticator.ts'
+import type { Authenticator } from '../access/authenticator.ts'
 import { type CheckedMessage, MessageRefusal, parseClientMessage } from './client-message.ts'
 import type { HistoryLoader } from './history-loader.ts'
 import type { LiveFlow } from './live-flow.ts'
@@ -128,8 +129,13 @@ export class LiveSession implements Reader, SocketHandler {
   /** Ends the session if its key is no longer anybody's. A store that is down changes nothing. */
   async recheck(): Promise<void> {
     if (this.#state !== 'open') return
-    const tenant = await this.#parts.authenticator.tenantOf(this.#key).catch(() => this.#tenant)
-    if (tenant !== this.#tenant) this.#refuse('unauthenticated', 'The API key is no longer valid.')
+    const principal = await this.#parts.authenticator.of(this.#key).catch(() => 'unknown' as const)
+    if (this.#state !== 'open' || principal === 'unknown') return
+    if (principal?.tenant !== this.#tenant) {
+      this.#refuse('unauthenticated', 'The API key is no longer valid.')
+    } else if (!mayDo(principal, 'telemetry:read')) {
+      this.#refuse('forbidden', 'The API key may no longer read telemetry.')
+    }
   }
 
   #slow(): void {
@@ -155,9 +161,9 @@ export class LiveSession implements Reader, SocketHandler {
   }
 
   async #hello(key: string): Promise<void> {
-    let tenant: string | undefined
+    let principal: Principal | undefined
     try {
-      tenant = await this.#parts.authenticator.tenantOf(key)
+      principal = await this.#parts.authenticator.of(key)
     } catch (error) {
       // Not a refusal: the very same hello can succeed soon, so the client is sent to try again.
       this.#parts.logger.warn('a hello cannot be checked now', { error })
@@ -165,10 +171,13 @@ export class LiveSession implements Reader, SocketHandler {
     }
     // The socket may have closed meanwhile.
     if (this.#state !== 'checking') return
-    if (tenant === undefined) return this.#refuse('unauthenticated', 'The API key is not valid.')
+    if (principal === undefined) return this.#refuse('unauthenticated', 'The API key is not valid.')
+    if (!mayDo(principal, 'telemetry:read')) {
+      return this.#refuse('forbidden', 'The API key does not have the permission telemetry:read.')
+    }
     clearTimeout(this.#helloTimer)
     this.#state = 'open'
-    this.#tenant = tenant
+    this.#tenant = principal.tenant
     this.#key = key
     this.#send({ type: 'hello' })
     const { status } = this.#parts.flow

@@ -5,7 +5,8 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
-import { ApiKeyStore, generateApiKey } from '../../devices/api-key-store.ts'
+import { ChangeLog } from '../../devices/access/change-log.ts'
+import { ApiKeyStore, generateApiKey } from '../../devices/access/api-key-store.ts'
 import { DeviceStore } from '../../devices/device-store.ts'
 import { Clickhouse } from '../../platform/clickhouse/clickhouse.ts'
 import { systemClock } from '../../platform/clock.ts'
@@ -18,7 +19,8 @@ import { Postgres } from '../../platform/postgres/postgres.ts'
 import { createApiServer } from '../api-server.ts'
 import type { ApiParts } from '../api-parts.ts'
 import { AuditReader } from '../audit/audit-reader.ts'
-import { Authenticator } from '../authenticator.ts'
+import type { Authenticator } from '../access/authenticator.ts'
+import { openAccess } from '../access/open-access.ts'
 import { WindowEvidence } from '../explain/window-evidence.ts'
 import { LatestValues } from '../live/latest-values.ts'
 import { Retention } from '../readings/retention.ts'
@@ -49,6 +51,8 @@ export type ApiDatabases = Readonly<{
   keys: Readonly<{ acme: string; other: string }>
   parts: ApiParts
   authenticator: Authenticator
+  /** Writes down which keys were used, as the end of the process does. */
+  noteUses(): Promise<void>
   close(): Promise<void>
 }>
 
@@ -69,20 +73,27 @@ export async function openDatabases(addresses: Addresses): Promise<ApiDatabases>
     for (const statement of statementsOf(text)) await clickhouse.command(statement)
   }
 
-  const { parts, authenticator, keys } = await wired(postgres, clickhouse)
+  const { parts, access, keys } = await wired(postgres, url.href, clickhouse)
+  const { authenticator } = access
+  for (const service of access.services) await service.start()
   async function close(): Promise<void> {
+    for (const service of access.services) await service.drain(1_000)
     await root.command(`DROP DATABASE ${name}`)
     await Promise.all([clickhouse.close(), root.close(), postgres.drain(1_000)])
     await admin.query(`DROP DATABASE ${name} WITH (FORCE)`)
     await admin.drain(1_000)
   }
-  return { postgres, clickhouse, keys, parts, authenticator, close }
+  const noteUses = async (): Promise<void> => access.services[0]?.drain(1_000)
+  return { postgres, clickhouse, keys, parts, authenticator, noteUses, close }
 }
 
 async function wired(
   postgres: Postgres,
+  postgresUrl: string,
   clickhouse: Clickhouse,
-): Promise<Pick<ApiDatabases, 'parts' | 'authenticator' | 'keys'>> {
+): Promise<
+  Pick<ApiDatabases, 'parts' | 'keys'> & Readonly<{ access: ReturnType<typeof openAccess> }>
+> {
   const apiKeys = new ApiKeyStore(postgres, CREDENTIAL_KEY)
   const keys = { acme: generateApiKey(), other: generateApiKey() }
   for (const [tenant, key] of Object.entries(keys)) {
@@ -94,6 +105,8 @@ async function wired(
     clock: systemClock,
     about: { version: '0.0.0', mqttUrl: 'mqtt://devices.example:1883' },
     devices: new DeviceStore(postgres, CREDENTIAL_KEY),
+    keys: apiKeys,
+    changes: new ChangeLog(postgres),
     telemetry: new TelemetryReader(clickhouse),
     retention,
     rollups: new RollupReader(clickhouse, retention),
@@ -101,7 +114,10 @@ async function wired(
     evidence: new WindowEvidence(clickhouse),
     latest: new LatestValues({ seriesMax: 1_000, metricsPerDeviceMax: 100 }),
   }
-  return { parts, authenticator: new Authenticator(apiKeys, systemClock), keys }
+  const access = openAccess({
+    ...{ postgres, postgresUrl, keys: apiKeys, logger: silentLogger, clock: systemClock },
+  })
+  return { parts, access, keys }
 }
 
 /** The server on a free port. */

@@ -13,7 +13,7 @@ const PEER = 'loadtest/peers/kafkajs-each-message.ts'
 const DOORS: Readonly<Record<string, readonly string[]>> = {
   '@clickhouse/client': ['platform/clickhouse/clickhouse.ts', PEER],
   '@kafkajs/confluent-schema-registry': ['platform/kafka/schema-registry.ts', PEER],
-  ajv: [],
+  ajv: ['api/json-schema.ts'],
   avsc: ['schemas/avro-codec.ts'],
   kafkajs: ['platform/kafka/kafkajs-replacements.ts', PEER],
   'mqtt-packet': ['loadtest/mqtt-client.ts'],

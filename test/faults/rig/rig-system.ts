@@ -8,7 +8,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { generateApiKey } from '../../../devices/api-key-store.ts'
+import { generateApiKey } from '../../../devices/access/api-key-store.ts'
 import { clickhouseServer } from '../../../local/clickhouse-server.ts'
 import { rememberedPorts } from '../../../local/free-port.ts'
 import { type Stack, startStack } from '../../../local/stack.ts'
