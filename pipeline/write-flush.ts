@@ -2,7 +2,7 @@
  * How what some partitions handed over at one moment goes to the tables, and how, then and only
  * then, their positions are committed. The order is the promise:
  *
- *   together         0 series   1 raw rows   2 rollup rows                              writeRows
+ *   together         0 series   1 raw rows and message numbers   2 rollup rows          writeRows
  *   each partition   3 late windows, recomputed from raw   4 hours and days   5 commit     settle
  *
  * A crash between any two steps is repaired by reading the log again from the committed offset:

@@ -27,8 +27,10 @@ import { withStack } from '../own-stack.ts'
 import { type LoadResult, PublishLoad } from './publish-load.ts'
 import { serversOf } from './stack-servers.ts'
 
+const { stack, serversDir, rounds, json } = BENCH_OPTIONS
+
 const OPTIONS = {
-  ...BENCH_OPTIONS,
+  ...{ stack, serversDir, rounds, json },
   connections: { kind: 'integer', default: 500, min: 1, max: 20_000, doc: 'Devices, one each.' },
   rate: {
     kind: 'integer',
@@ -98,9 +100,9 @@ async function benchMqtt(
   process.stdout.write(
     `publish to acknowledgement p50 ${latency.ackMsP50.toFixed(1)} ms, p99 ${latency.ackMsP99.toFixed(1)} ms; every message is stored once\n`,
   )
-  const { connections, rate, seed } = options
+  const { connections, rate } = options
   if (options.json) {
-    printJson({ command: 'bench mqtt', ok: true, connections, rate, seed, ...report, ...latency })
+    printJson({ command: 'bench mqtt', ok: true, connections, rate, ...report, ...latency })
   }
   return EXIT.ok
 }

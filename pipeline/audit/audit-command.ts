@@ -20,7 +20,7 @@ type Values = OptionValues<typeof AUDIT_OPTIONS>
 
 const NAME = 'audit'
 const SUMMARY = 'Prove that what arrived is stored, once, and that rollups are what samples make.'
-/** Of a small system all series are checked, whatever the share. */
+/** So many are checked whatever the share; a series counts once for each of its hours. */
 export const SERIES_MIN = 20
 
 export const auditCommand = operatorCommand({

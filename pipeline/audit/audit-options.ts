@@ -37,7 +37,7 @@ export const AUDIT_OPTIONS = {
   to: { kind: 'text', default: '', doc: 'End of the span, in the same forms; empty: now.' },
   last: { kind: 'text', default: '24h', doc: 'How long the span is, where no start is given.' },
   tenant: { kind: 'text', default: '', doc: 'Only what is of this tenant.' },
-  share: { ...SHARE, doc: 'Of series whose windows are folded again; of few series at least 20.' },
+  share: { ...SHARE, doc: 'Of series whose windows are folded again; 20 are in any case.' },
   ledger: {
     kind: 'text',
     default: '',
@@ -51,7 +51,7 @@ export const AUDIT_OPTIONS = {
 export const AUDITOR_OPTIONS = {
   auditShare: {
     ...SHARE,
-    doc: 'Of series whose windows are folded again each hour; of few series at least 20.',
+    doc: 'Of series whose windows are folded again each hour; 20 are in any case.',
   },
   auditHoursMax: {
     kind: 'integer',

@@ -52,7 +52,7 @@ export type AuditRange = Readonly<{
   /** Of series whose windows are recomputed, in SHARES (series-sample.ts). */
   share: number
   seriesMin: number
-  /** Distinct samples of a slice: each takes some 150 bytes while the slice is judged. */
+  /** Distinct samples of a slice: each takes some 200 bytes while the slice is judged. */
   sliceSamples: number
 }>
 

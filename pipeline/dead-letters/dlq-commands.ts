@@ -1,4 +1,4 @@
-/** `weir dlq ls|show|replay|purge|resume`: dead letters in the hands of an operator. */
+/** `weir dlq ls|show|replay|purge`: dead letters in the hands of an operator. */
 import { randomUUID } from 'node:crypto'
 import { systemClock } from '../../platform/clock.ts'
 import type { OptionTable } from '../../platform/config/options.ts'

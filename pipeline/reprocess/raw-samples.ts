@@ -107,7 +107,6 @@ function addSamples(block: NativeColumns, fold: RawSampleFold): void {
 const inStretch = ({ partitions, startMs, spanMs }: Stretch): string =>
   `part IN (${partitions.join(',')}) AND ${within(startMs, startMs + spanMs)}`
 
-/** In ms, for the reason that `between` in ../sinks/clickhouse-reads.ts has. */
 /** In ms: ClickHouse 26.7 passes over parts where ms are compared with whole seconds. */
 const within = (fromMs: number, toMs: number): string =>
   `ts >= fromUnixTimestamp64Milli(${fromMs}, 'UTC') AND ts < fromUnixTimestamp64Milli(${toMs}, 'UTC')`

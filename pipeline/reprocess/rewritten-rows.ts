@@ -1,4 +1,4 @@
-/** Rows that were found to differ, gathered until they are worth an insert, and the count of all. */
+/** Rows of one stretch that were found to differ, and the count of all. */
 import type { RollupSink } from '../sinks/rollup-sink.ts'
 import { RollupRows } from '../window/rollup-row.ts'
 import type { SeriesRef } from '../window/series.ts'

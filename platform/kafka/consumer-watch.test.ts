@@ -52,6 +52,7 @@ test('nor is one that waits for a Kafka that says nothing', async (t) => {
   const { watch, pass, asked } = watched(t, () => new Promise(() => {}))
   await asked()
   pass(120_000)
+  assert.notEqual(watch.stalled(), undefined)
   while (watch.stalled() !== undefined) await sleep(1) // The next look finds the last one waiting.
 })
 

@@ -63,7 +63,7 @@ export const faultsCommand = commandWithOptions({
     if (options.list) {
       const rows = chosen.map((fault) => [fault.number, fault.name, whyNot(fault) ?? ''])
       printTable([
-        ['§7.3', 'fault', 'not run'],
+        ['no.', 'fault', 'not run'],
         ...rows,
         ...missing.map((m) => [m.number, m.name, m.why]),
       ])
@@ -178,17 +178,7 @@ function report(
     line.recoveryS.length === 0 ? '' : Math.max(...line.recoveryS).toFixed(1),
     line.verdict,
   ])
-  const head = [
-    '§7.3',
-    'fault',
-    'rounds',
-    'lost',
-    'dup',
-    'wrong windows',
-    'recovery s',
-    'worst',
-    '',
-  ]
+  const head = ['no.', 'fault', 'rounds', 'lost', 'dup', 'wrong windows', 'recovery s', 'worst', '']
   printTable([head, ...rows])
   const ok = lines.every((line) => line.ok)
   process.stdout.write(`seed ${seed}: ${ok ? 'every promise held' : 'a promise was broken'}\n`)

@@ -1,6 +1,6 @@
 /**
- * Says what is wrong with the tables: after every commit and row what must hold at any time, and
- * in the end everything, against the log. Findings begin with the invariant that they break:
+ * Says what is wrong with the tables, by the log, after every commit and row: what must hold at any
+ * time (final-check.ts looks at all in the end). Findings begin with the invariant they break:
  *
  *   I1 every sample that counts is in raw       I5 counts of the resolutions agree
  *   I2 nothing is invented                      I6 a reader never sees a count go down

@@ -114,8 +114,8 @@ export class World {
     const process = new SimProcess(name)
     this.processes.push(process)
     this.counts.processes += 1
-    // The last owner, too, may be one of the former release.
     const modules = this.#modules
+    // The last owner, too, may be one of the former release.
     const foldEpoch = this.has('rolling upgrade') ? random.pick([1, 2]) : 2
     const latenessMs = random.pick(this.plan.latenessesMs)
     const skewMs =

@@ -1,5 +1,5 @@
 /**
- * Log in memory, for tests and simulations: the same laws as Kafka's (log-contract.ts), kept by
+ * Log in memory, for tests: the same laws as Kafka's (log-contract.ts), kept by
  * objects. One MemoryLogServer is the cluster; each createMemoryLog is a process that uses it.
  */
 import type { Clock } from '../../clock.ts'

@@ -1,4 +1,4 @@
-/** Every fault of the design's list (streaming.md §7.3), and why some are not played here. */
+/** Every fault that is known to be worth playing, and why some are not played here. */
 import { DATA_FAULTS } from './data-faults.ts'
 import { KILL_POINTS } from './kill-points.ts'
 import { canFilter, fakeClockLibrary, HAS_NAMESPACES } from './machine.ts'

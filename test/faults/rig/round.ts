@@ -37,7 +37,7 @@ export type RoundContext = Readonly<{
 
 export type Fault = Readonly<{
   name: string
-  /** In streaming.md §7.3. */
+  /** Its number in the list of faults. */
   number: string
   /** Which system it is played on; systems are shared by the faults that want the same. */
   on: 'one' | 'three' | 'small disk'
