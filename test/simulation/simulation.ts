@@ -282,8 +282,12 @@ class Schedule {
     })
   }
 
+  /** By partition: where a successor would begin to write. */
   #positions(): number[] {
-    return this.#checkpoints().map((checkpoint) => checkpoint?.position ?? -1)
+    const { group } = this.#world
+    return this.#checkpoints().map(
+      (checkpoint, partition) => checkpoint?.position ?? group.committed(partition)?.offset ?? -1,
+    )
   }
 
   /** Everything that was in the log when the world healed is committed. */
