@@ -50,7 +50,9 @@ export class Dispatcher {
     const tenant = principal?.tenant ?? ''
     const parameters = parametersOf(route, segments, request.query)
     const body = route.body === undefined ? noBody(request) : bodyOf(route, request)
-    return responseOf(await route.handle(this.#parts, { tenant, principal, by, parameters, body }))
+    const version = route.versioned === true ? versionIn(request) : undefined
+    const call = { tenant, principal, by, parameters, version, body }
+    return responseOf(await route.handle(this.#parts, call))
   }
 
   async #whoAsks(route: Route, request: HttpRequest): Promise<Principal | undefined> {
@@ -127,6 +129,17 @@ function decoded(text: string, name: string): string {
   } catch {
     throw invalid(`${name} is not percent-encoded UTF-8.`, name)
   }
+}
+
+/** RFC 9110 §13.1.1; `*` is whichever version there is. One strong ETag, as we give them out. */
+function versionIn(request: HttpRequest): number | undefined {
+  const header = request.headers.get('if-match')
+  if (header === undefined || header.trim() === '*') return undefined
+  const version = /^"(\d{1,15})"$/.exec(header.trim())?.[1]
+  if (version === undefined) {
+    throw invalid('If-Match must be one ETag of ours, such as "3", or *.', 'If-Match')
+  }
+  return Number(version)
 }
 
 /** A body where none belongs is thrown away, as long as it was small. */

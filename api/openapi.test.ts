@@ -47,6 +47,7 @@ describe('openapi.json', () => {
       '/v1/devices/{id}/latest',
       '/v1/devices/{id}/readings',
       '/v1/devices/{id}/rollups',
+      '/v1/devices/{id}/state',
       '/v1/keys',
       '/v1/keys/{name}',
       '/v1/keys/{name}/rotate',

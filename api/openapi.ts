@@ -41,10 +41,19 @@ export function openApiOf(routes: readonly Route[], version: string): Json {
   }
 }
 
+const IF_MATCH: Json = {
+  name: 'If-Match',
+  in: 'header',
+  required: false,
+  description: 'The ETag of the version to be changed. Left out, or *: whichever there is.',
+  schema: { type: 'string', pattern: '^(?:"\\d{1,15}"|\\*)$' },
+}
+
 function operationOf(route: Route): Json {
   const parameters = [
     ...route.pathParameters.map((spec) => parameterOf(spec, 'path')),
     ...route.queryParameters.map((spec) => parameterOf(spec, 'query')),
+    ...(route.versioned === true ? [IF_MATCH] : []),
   ]
   return {
     operationId: route.operationId,
@@ -77,7 +86,8 @@ function responsesOf(route: Route): Json {
   const responses: Record<string, Json> = {
     [status]: { description, ...(schema === undefined ? {} : { content: jsonContent(schema) }) },
   }
-  const codes = [...EVERYWHERE, ...codesOf(route.access), ...route.failures]
+  const versioned: readonly FailureCode[] = route.versioned === true ? ['version_conflict'] : []
+  const codes = [...EVERYWHERE, ...codesOf(route.access), ...versioned, ...route.failures]
   const byStatus = new Map<number, FailureCode[]>()
   for (const code of new Set(codes)) {
     const failed = FAILURE_CODES[code].status

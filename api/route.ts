@@ -53,6 +53,8 @@ export type Call = Readonly<{
   /** How a change is signed. */
   by: Actor
   parameters: Parameters
+  /** Of an If-Match header: the version that the change is meant for; undefined: whichever. */
+  version: number | undefined
   /** Already held against the route's body schema; undefined where the route takes none. */
   body: unknown
 }>
@@ -76,6 +78,8 @@ export type Route = Readonly<{
   pathParameters: readonly ParameterSpec[]
   queryParameters: readonly ParameterSpec[]
   body?: JsonSchema
+  /** It takes If-Match, with the ETag of the version that is to be changed. */
+  versioned?: true
   success: Readonly<{ status: number; description: string; schema?: JsonSchema }>
   failures: readonly FailureCode[]
   handle(parts: ApiParts, call: Call): Promise<Reply>

@@ -4,6 +4,7 @@ import {
   DEVICE_ID_PATTERN,
   DEVICE_NAME_CHARS_MAX,
   DEVICE_STATES,
+  STATE_REASON_CHARS_MAX,
 } from '../devices/device.ts'
 import { API_KEY_NAME_PATTERN, OVERLAP_SECONDS_MAX } from '../devices/access/api-key-store.ts'
 import { PERMISSIONS, ROLES } from '../devices/access/permission.ts'
@@ -56,8 +57,17 @@ const DEVICE = {
   id: DEVICE_ID,
   name: { type: 'string' },
   state: { type: 'string', enum: DEVICE_STATES },
+  stateReason: { type: 'string', description: 'Empty where nobody said why.' },
+  stateBy: { type: 'string', description: '`key:NAME`, or `system`.' },
+  stateAt: TIME,
   clockPolicy: CLOCK_POLICY,
   createdAt: TIME,
+  uid: {
+    type: 'string',
+    format: 'uuid',
+    description: 'Tells apart devices that had one id one after the other.',
+  },
+  version: { type: 'integer', minimum: 1, description: 'Counts changes; also the ETag.' },
 } as const satisfies Record<string, JsonSchema>
 const READING = {
   at: TIME,
@@ -241,6 +251,10 @@ export const SCHEMAS: Definitions = {
     'clockPolicy',
   ]),
   DeviceChange: object({ name: DEVICE_NAME, clockPolicy: CLOCK_POLICY }, ['name', 'clockPolicy']),
+  StateChange: object({
+    state: { type: 'string', enum: DEVICE_STATES },
+    reason: { ...DEVICE_NAME, maxLength: STATE_REASON_CHARS_MAX },
+  }),
   Device: object(DEVICE),
   CreatedDevice: object({ device: ref('Device'), credential: ref('Credential') }),
   Credential: {

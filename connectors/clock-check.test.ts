@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import type { ClockPolicy } from '../devices/device.ts'
 import { Metrics } from '../platform/observe/metrics.ts'
 import { CLOCK_SKEW_MS_MAX, DAY_MS, type Telemetry } from '../schemas/telemetry.ts'
-import { type DeviceLane, DeviceLanes } from './device-lanes.ts'
+import { type DeviceLane, DeviceLanes, ORDINARY } from './device-lanes.ts'
 import { Ingress, type Submission } from './ingress.ts'
 import { TIME_MS_MAX } from './payload/json-payload.ts'
 import { Tally } from './tally.ts'
@@ -32,12 +32,14 @@ beforeEach(() => {
     encode: (telemetry) => Buffer.from(JSON.stringify(telemetry)),
     deadLetterSource: { service: 'connectors', version: '1' },
     deadLetterPartitions: 3,
+    quarantinePartitions: 3,
     refusals: { refused: () => undefined },
   })
 })
 
 const restamped = (): number => tally.cell('weir_ingress_restamped_total').count
-const open = (policy: ClockPolicy): DeviceLane => ingress.openLane('acme', 'press-7', policy)
+const by = (clockPolicy: ClockPolicy) => ({ ...ORDINARY, clockPolicy })
+const open = (policy: ClockPolicy): DeviceLane => ingress.openLane('acme', 'press-7', by(policy))
 const readingAt = (ts: number) => ({ ts, values: { a: 1, open: true, mode: 'eco' } })
 
 function say(lane: DeviceLane, message: unknown, over: Partial<Submission> = {}) {
@@ -153,16 +155,16 @@ describe('restamped messages', () => {
 describe('the policy of a connected device', () => {
   it('changes for the messages after it, and for that device alone', () => {
     const lane = open('reject')
-    const neighbour = ingress.openLane('acme', 'press-8', 'reject')
-    lanes.setClockPolicy('acme', 'press-7', 'restamp')
+    const neighbour = ingress.openLane('acme', 'press-8', by('reject'))
+    lanes.setRules('acme', 'press-7', by('restamp'))
     assert.equal(say(lane, readingAt(NOW + DAY_MS)).reason, undefined)
     assert.equal(say(neighbour, readingAt(NOW + DAY_MS)).reason, 'clock_skew')
-    lanes.setClockPolicy('acme', 'press-7', 'reject')
+    lanes.setRules('acme', 'press-7', by('reject'))
     assert.equal(say(lane, readingAt(NOW + DAY_MS)).reason, 'clock_skew')
   })
 
   it('of a device that is not connected is nothing to the lanes', () => {
-    lanes.setClockPolicy('acme', 'absent', 'restamp')
+    lanes.setRules('acme', 'absent', by('restamp'))
     assert.equal(ingress.openLane('acme', 'absent').clockPolicy, 'reject')
   })
 })

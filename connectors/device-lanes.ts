@@ -6,7 +6,8 @@
  * connections of a device share one lane. Lanes nobody uses are kept for a while in two
  * generations, which bounds them without an order to maintain.
  */
-import type { ClockPolicy } from '../devices/device.ts'
+import type { ClockPolicy, DeviceState } from '../devices/device.ts'
+import { permits } from '../devices/lifecycle.ts'
 import { MetricAllowance } from './metric-allowance.ts'
 import { deviceKey, partitionOf } from '../schemas/topics.ts'
 
@@ -18,12 +19,27 @@ export type DeviceLane = {
   readonly partition: number
   readonly metrics: MetricAllowance
   clockPolicy: ClockPolicy
+  /** What it says is kept apart. */
+  quarantined: boolean
   lastStampMs: number
   /** When the device's last message was received, by the clock of then. */
   lastReceivedMs: number
   /** Open users; the lane leaves the live ones when it falls to 0. */
   users: number
 }
+
+/** What the registry says of how a device's messages are treated. */
+export type LaneRules = Readonly<Pick<DeviceLane, 'clockPolicy' | 'quarantined'>>
+
+export const ORDINARY: LaneRules = { clockPolicy: 'reject', quarantined: false }
+
+export const rulesOf = ({
+  clockPolicy,
+  state,
+}: Readonly<{ clockPolicy: ClockPolicy; state: DeviceState }>): LaneRules => ({
+  clockPolicy,
+  quarantined: !permits(state, 'counted'),
+})
 
 const IDLE_LANES_MAX = 50_000
 
@@ -38,7 +54,7 @@ export class DeviceLanes {
   }
 
   /** The device's lane, until close() is called as often. */
-  open(tenant: string, device: string, clockPolicy: ClockPolicy = 'reject'): DeviceLane {
+  open(tenant: string, device: string, rules: LaneRules = ORDINARY): DeviceLane {
     const key = deviceKey(tenant, device)
     const lane =
       this.#live.get(key) ??
@@ -51,14 +67,14 @@ export class DeviceLanes {
       this.#live.set(key, lane)
     }
     lane.users++
-    lane.clockPolicy = clockPolicy
+    Object.assign(lane, rules)
     return lane
   }
 
-  /** The policy of a device changed while it is connected. */
-  setClockPolicy(tenant: string, device: string, clockPolicy: ClockPolicy): void {
+  /** The rules of a device changed while it is connected. */
+  setRules(tenant: string, device: string, rules: LaneRules): void {
     const lane = this.#live.get(deviceKey(tenant, device))
-    if (lane !== undefined) lane.clockPolicy = clockPolicy
+    if (lane !== undefined) Object.assign(lane, rules)
   }
 
   close(lane: DeviceLane): void {
@@ -83,7 +99,7 @@ export class DeviceLanes {
       key,
       partition,
       metrics,
-      clockPolicy: 'reject',
+      ...ORDINARY,
       lastStampMs: 0,
       lastReceivedMs: 0,
       users: 0,

@@ -33,6 +33,7 @@ beforeEach(() => {
     encode: (telemetry) => Buffer.from(JSON.stringify(telemetry)),
     deadLetterSource: { service: 'connectors', version: '1.2.3' },
     deadLetterPartitions: 3,
+    quarantinePartitions: 3,
     refusals: { refused: (lane, refusal) => told.push([lane.device, refusal.reason]) },
   })
 })

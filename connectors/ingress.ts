@@ -11,13 +11,18 @@
  * messages cost one promise. accept() itself is synchronous and never throws on any payload.
  */
 import type { LogWriter } from '../platform/kafka/log.ts'
-import { DEAD_LETTERS, TELEMETRY, partitionOf } from '../schemas/topics.ts'
+import { DEAD_LETTERS, QUARANTINE, TELEMETRY, partitionOf } from '../schemas/topics.ts'
 import type { DeadLetterReason } from '../schemas/dead-letter.ts'
 import { METRICS_PER_DEVICE_MAX, type Telemetry } from '../schemas/telemetry.ts'
-import type { ClockPolicy } from '../devices/device.ts'
 import { clockShiftMs, shift } from './clock-check.ts'
 import { type DeadLetterSource, deadLetterRecord } from './dead-letter.ts'
-import { type DeviceLane, type DeviceLanes, nextStampMs, stampsGiven } from './device-lanes.ts'
+import {
+  type DeviceLane,
+  type DeviceLanes,
+  type LaneRules,
+  nextStampMs,
+  stampsGiven,
+} from './device-lanes.ts'
 import { decodeJson, type Refused } from './payload/json-payload.ts'
 import type { RefusalLog } from './refusal-log.ts'
 import type { Tally, TallyCell } from './tally.ts'
@@ -54,6 +59,7 @@ export type IngressOptions = Readonly<{
   encode: (telemetry: Telemetry) => Buffer
   deadLetterSource: DeadLetterSource
   deadLetterPartitions: number
+  quarantinePartitions: number
   refusals: Pick<RefusalLog, 'refused'>
 }>
 
@@ -71,8 +77,10 @@ export class Ingress {
   readonly #options: IngressOptions
   readonly #telemetryTopic: string
   readonly #deadLetterTopic: string
+  readonly #quarantineTopic: string
   readonly #received: Readonly<Record<Protocol, TallyCell>>
   readonly #stored: TallyCell
+  readonly #quarantined: TallyCell
   readonly #busy: TallyCell
   readonly #restamped: TallyCell
 
@@ -80,6 +88,7 @@ export class Ingress {
     this.#options = options
     this.#telemetryTopic = options.topicPrefix + TELEMETRY.name
     this.#deadLetterTopic = options.topicPrefix + DEAD_LETTERS.name
+    this.#quarantineTopic = options.topicPrefix + QUARANTINE.name
     const received = (protocol: Protocol) =>
       options.tally.cell('weir_ingress_received_total', { protocol })
     this.#received = {
@@ -89,13 +98,14 @@ export class Ingress {
       http: received('http'),
     }
     this.#stored = options.tally.cell('weir_ingress_accepted_total')
+    this.#quarantined = options.tally.cell('weir_ingress_quarantined_total')
     this.#busy = options.tally.cell('weir_ingress_busy_total')
     this.#restamped = options.tally.cell('weir_ingress_restamped_total')
   }
 
   /** A device begins to speak. Every accept() needs its lane; close it when the device is gone. */
-  openLane(tenant: string, device: string, clockPolicy?: ClockPolicy): DeviceLane {
-    return this.#options.lanes.open(tenant, device, clockPolicy)
+  openLane(tenant: string, device: string, rules?: LaneRules): DeviceLane {
+    return this.#options.lanes.open(tenant, device, rules)
   }
 
   closeLane(lane: DeviceLane): void {
@@ -148,10 +158,20 @@ export class Ingress {
       seq: decoded.seq,
       shiftMs,
     })
-    this.#stored.count++
-    const record = { key: lane.key, value }
-    const durable = this.#options.writer.append(this.#telemetryTopic, lane.partition, record)
+    const durable = this.#store(lane, value)
     return { kind: 'taken', verdict: STORED, durable, stampMs: firstStampMs }
+  }
+
+  #store(lane: DeviceLane, value: Buffer): Promise<void> {
+    const { writer, quarantinePartitions } = this.#options
+    const record = { key: lane.key, value }
+    if (!lane.quarantined) {
+      this.#stored.count++
+      return writer.append(this.#telemetryTopic, lane.partition, record)
+    }
+    this.#quarantined.count++
+    const partition = partitionOf(lane.key, quarantinePartitions)
+    return writer.append(this.#quarantineTopic, partition, record)
   }
 
   /** Resolves when accept() is worth another try after `busy`. */

@@ -13,7 +13,7 @@ import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
 import mqtt from 'mqtt'
 import { SYSTEM } from '../devices/access/change-log.ts'
-import type { ClockPolicy } from '../devices/device.ts'
+import type { ClockPolicy, DeviceState } from '../devices/device.ts'
 import { DeviceStore } from '../devices/device-store.ts'
 import { systemClock } from '../platform/clock.ts'
 import { Failure } from '../platform/failure.ts'
@@ -126,6 +126,37 @@ describe('a device', () => {
     const { username } = await world.newDevice('wrong-1')
     await assert.rejects(publishWithMosquitto({ username, secret: 'wrong' }, '{"a":1}'))
   })
+
+  it('in quarantine is acknowledged and kept apart, from the moment on that it is told', async () => {
+    const { username, secret } = await world.newDevice('odd-1')
+    const client = await mqtt.connectAsync(world.mqttUrl, { username, password: secret })
+    await client.publishAsync('t', '{"ts":1,"values":{"n":0}}', { qos: 1 })
+    await world.setState('odd-1', 'quarantined')
+    const apart = world.quarantinedOf('odd-1')
+    const kept = apart.then(() => true)
+    const said = () => client.publishAsync('t', '{"a":1}', { qos: 1 }).then(() => false)
+    while (!(await Promise.race([kept, said()])));
+    assert.equal((await apart).device, 'odd-1')
+    // A new connection is kept apart as well, and nothing more of it is counted.
+    const counted = (await world.telemetryOf('odd-1', 1)).telemetry.length
+    await publishWithMosquitto({ username, secret }, '{"b":1}')
+    assert.equal((await world.telemetryOf('odd-1', 1)).telemetry.length, counted)
+    await client.endAsync()
+  })
+
+  for (const state of ['suspended', 'retired'] as const) {
+    it(`that is ${state} loses its connection, and gets no other`, async () => {
+      const { username, secret } = await world.newDevice(`is-${state}`)
+      const options = { username, password: secret, reconnectPeriod: 0 }
+      const client = await mqtt.connectAsync(world.mqttUrl, options)
+      const closed = new Promise<void>((resolve) => {
+        client.once('close', () => resolve())
+      })
+      await world.setState(`is-${state}`, state)
+      await closed
+      await assert.rejects(publishWithMosquitto({ username, secret }, '{"a":1}'))
+    })
+  }
 
   it('that is deleted loses its connection', async () => {
     const { username, secret } = await world.newDevice('gone-1')
@@ -243,6 +274,7 @@ async function createWorld() {
   const { ids } = await startWithSchemas({ registryUrl: stack.registry.url, file, schemas })
   const telemetry = await readTopic(log, `${namespace}telemetry.v1`)
   const deadLetters = await readTopic(log, `${namespace}telemetry.v1.dlq`)
+  const quarantine = await readTopic(log, `${namespace}telemetry.quarantine.v1`)
   const decoder = new TopicCodecs({ topicPrefix: namespace, ids }).decoder(TELEMETRY)
 
   return {
@@ -254,12 +286,19 @@ async function createWorld() {
       return created
     },
     setClockPolicy: (id: string, clockPolicy: ClockPolicy) =>
-      store.update(TENANT, id, { clockPolicy }, SYSTEM),
+      store.update(TENANT, id, { clockPolicy }, { by: SYSTEM }),
+    setState: (id: string, state: DeviceState) =>
+      store.setState(TENANT, id, { state, reason: 'a test' }, { by: SYSTEM }),
     deleteDevice: (id: string) =>
       database.query('DELETE FROM devices WHERE tenant = $1 AND id = $2', [TENANT, id]),
     async telemetryOf(device: string, count: number) {
       const records = await telemetry.of(`${TENANT}/${device}`, count)
       return { telemetry: records.map((record) => decodeTelemetry(record, decoder)) }
+    },
+    async quarantinedOf(device: string): Promise<Telemetry> {
+      const [record] = await quarantine.of(`${TENANT}/${device}`, 1)
+      assert.ok(record)
+      return decodeTelemetry(record, decoder)
     },
     async deadLetterOf(device: string): Promise<LogRecord> {
       const [letter] = await deadLetters.of(`${TENANT}/${device}`, 1)
@@ -270,6 +309,7 @@ async function createWorld() {
       await drainServices(started, DRAIN_MS, systemClock)
       await telemetry.consumer.drain(DRAIN_MS)
       await deadLetters.consumer.drain(DRAIN_MS)
+      await quarantine.consumer.drain(DRAIN_MS)
       await database.drain(DRAIN_MS)
       await server.query(`DROP DATABASE ${namespace} WITH (FORCE)`)
       await server.drain(DRAIN_MS)

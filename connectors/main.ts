@@ -9,9 +9,9 @@ import { packageVersion } from '../platform/package-root.ts'
 import { subjectSchemas } from '../schemas/registered-schemas.ts'
 import { acceptedAgeMs, type Telemetry } from '../schemas/telemetry.ts'
 import { TopicCodecs } from '../schemas/topic-codecs.ts'
-import { DEAD_LETTERS, TELEMETRY } from '../schemas/topics.ts'
+import { DEAD_LETTERS, QUARANTINE, TELEMETRY } from '../schemas/topics.ts'
 import { CONNECTOR_OPTIONS, contradictions } from './connector-options.ts'
-import { DeviceLanes } from './device-lanes.ts'
+import { DeviceLanes, rulesOf } from './device-lanes.ts'
 import { Ingress } from './ingress.ts'
 import { MqttListener } from './mqtt/mqtt-listener.ts'
 import { MQTT_LIMITS } from './mqtt/mqtt-limits.ts'
@@ -50,9 +50,7 @@ export const connectorsRole: Role<typeof CONNECTOR_OPTIONS> = {
     })
     const partitions = await partitionCounts(log, options.topicPrefix)
     const lanes = new DeviceLanes(partitions.telemetry)
-    directory.onUpdated(({ tenant, device, clockPolicy }) =>
-      lanes.setClockPolicy(tenant, device, clockPolicy),
-    )
+    directory.onUpdated((row) => lanes.setRules(row.tenant, row.device, rulesOf(row)))
     const ingress = new Ingress({
       writer,
       lanes,
@@ -63,6 +61,7 @@ export const connectorsRole: Role<typeof CONNECTOR_OPTIONS> = {
       encode: await telemetryEncoder(context),
       deadLetterSource: { service: 'connectors', version: packageVersion() },
       deadLetterPartitions: partitions.deadLetters,
+      quarantinePartitions: partitions.quarantine,
       refusals: new RefusalLog(logger),
     })
     const mqtt = new MqttListener({
@@ -92,12 +91,13 @@ export const connectorsRole: Role<typeof CONNECTOR_OPTIONS> = {
 async function partitionCounts(
   log: Log,
   topicPrefix: string,
-): Promise<Readonly<{ telemetry: number; deadLetters: number }>> {
+): Promise<Readonly<{ telemetry: number; deadLetters: number; quarantine: number }>> {
   const admin = log.admin()
   try {
     return {
       telemetry: await admin.partitionCount(topicPrefix + TELEMETRY.name),
       deadLetters: await admin.partitionCount(topicPrefix + DEAD_LETTERS.name),
+      quarantine: await admin.partitionCount(topicPrefix + QUARANTINE.name),
     }
   } finally {
     await admin.close()

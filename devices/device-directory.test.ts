@@ -151,7 +151,13 @@ describe('a device', () => {
     assert.equal(await kindOf('press-8', 's8'), 'unavailable')
   })
 
-  for (const state of ['pending', 'suspended', 'quarantined', 'retired'] as const) {
+  it('in quarantine is let in, and its state is told', async () => {
+    table.add('p', 'sp', 'quarantined')
+    const answer = await directory.authenticate('sp', undefined)
+    assert.ok(answer.kind === 'device' && answer.state === 'quarantined')
+  })
+
+  for (const state of ['pending', 'suspended', 'retired'] as const) {
     it(`that is ${state} is refused`, async () => {
       table.add('p', 'sp', state)
       assert.equal(await kindOf('p', 'sp'), 'refused')

@@ -11,6 +11,7 @@ import type { Logger } from '../platform/observe/logger.ts'
 import type { Service } from '../platform/lifecycle/service.ts'
 import { secretHash } from './credential.ts'
 import type { ClockPolicy, DeviceState } from './device.ts'
+import { permits } from './lifecycle.ts'
 
 export type CredentialRow = Readonly<{
   secretHash: Buffer
@@ -203,7 +204,7 @@ export class DeviceDirectory implements Service {
       this.#unverified.add(id)
       return undefined
     }
-    if (row !== undefined && mayConnect(row.state)) {
+    if (row !== undefined && permits(row.state, 'connect')) {
       this.#remember(id, row)
       return row
     }
@@ -271,9 +272,6 @@ export class DeviceDirectory implements Service {
     this.#retry.unref()
   }
 }
-
-/** Quarantined devices will be let in once there is somewhere to put what they say. */
-const mayConnect = (state: DeviceState): boolean => state === 'active'
 
 function answerFor(id: string, row: CredentialRow, claimed: string | undefined): Authentication {
   if (claimed !== undefined && claimed !== row.username) return REFUSED

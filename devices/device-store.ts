@@ -1,9 +1,16 @@
 /** Devices in Postgres. Every statement names the tenant: there is no way to ask across tenants. */
 import { Failure } from '../platform/failure.ts'
-import type { Postgres } from '../platform/postgres/postgres.ts'
+import type { Postgres, PostgresQueries } from '../platform/postgres/postgres.ts'
 import { newSecret, secretHash, usernameOf } from './credential.ts'
 import { type Actor, recordChange } from './access/change-log.ts'
-import { type ClockPolicy, clockPolicyOf, type Device, deviceStateOf } from './device.ts'
+import {
+  type ClockPolicy,
+  clockPolicyOf,
+  type Device,
+  type DeviceState,
+  deviceStateOf,
+} from './device.ts'
+import { mayFollow } from './lifecycle.ts'
 
 /** The only moment at which the secret exists in clear. */
 export type CreatedDevice = Readonly<{ device: Device; username: string; secret: string }>
@@ -20,18 +27,35 @@ export type DevicePage = Readonly<{
   limit: number
 }>
 
+/** What became of a change: the device as it is then, or why there was none. */
+export type Changed =
+  | Readonly<{ kind: 'changed'; device: Device }>
+  | Readonly<{ kind: 'absent' }>
+  /** It is not the version that the change was meant for. */
+  | Readonly<{ kind: 'outdated'; version: number }>
+  | Readonly<{ kind: 'not_allowed'; from: DeviceState }>
+
+/** Who changes which version; undefined: whichever there is. */
+export type Writer = Readonly<{ by: Actor; version?: number | undefined }>
+
 type DeviceRow = {
   id: string
   name: string
   state: string
+  state_reason: string
+  state_by: string
+  state_ms: number
   clock_policy: string
   created_ms: number
+  uid: string
+  version: number
 }
 /** Whether a device has the text in its id or name, in any case; '' matches every device. */
 const matches = (parameter: string): string =>
   `(${parameter} = '' OR position(lower(${parameter}) in lower(id)) > 0
     OR position(lower(${parameter}) in lower(name)) > 0)`
-const COLUMNS = `id, name, state, clock_policy,
+const COLUMNS = `id, name, state, state_reason, state_by, clock_policy, uid, version,
+  floor(extract(epoch from state_at) * 1000)::bigint AS state_ms,
   floor(extract(epoch from created_at) * 1000)::bigint AS created_ms`
 
 export class DeviceStore {
@@ -50,9 +74,9 @@ export class DeviceStore {
     const username = usernameOf(tenant, id)
     return this.#database.transaction(async (sql) => {
       const [row] = await sql.query<DeviceRow>(
-        `INSERT INTO devices (tenant, id, name, clock_policy) VALUES ($1, $2, $3, $4)
+        `INSERT INTO devices (tenant, id, name, clock_policy, state_by) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (tenant, id) DO NOTHING RETURNING ${COLUMNS}`,
-        [tenant, id, name, clockPolicy],
+        [tenant, id, name, clockPolicy, by.name],
       )
       if (row === undefined) return 'exists'
       await sql.query(
@@ -78,27 +102,69 @@ export class DeviceStore {
     return row === undefined ? undefined : deviceOf(row)
   }
 
-  /** The device as it is then; undefined when there is none. */
-  async update(
+  update(tenant: string, id: string, change: DeviceChange, writer: Writer): Promise<Changed> {
+    return this.#change(tenant, id, { ...writer, action: 'device.update' }, async (sql, old) => {
+      const { name = old.name, clockPolicy = old.clock_policy } = change
+      if (name === old.name && clockPolicy === old.clock_policy) return 'same'
+      const [row] = await sql.query<DeviceRow>(
+        `UPDATE devices SET name = $3, clock_policy = $4, version = version + 1
+         WHERE tenant = $1 AND id = $2 RETURNING ${COLUMNS}`,
+        [tenant, id, name, clockPolicy],
+      )
+      return row
+    })
+  }
+
+  /** Every connection of the device hears of it within a second. */
+  setState(
     tenant: string,
     id: string,
-    change: DeviceChange,
-    by: Actor,
-  ): Promise<Device | undefined> {
+    to: Readonly<{ state: DeviceState; reason: string }>,
+    writer: Writer,
+  ): Promise<Changed> {
+    return this.#change(tenant, id, { ...writer, action: 'device.state' }, async (sql, old) => {
+      if (!mayFollow(stateIn(old), to.state)) return 'not_allowed'
+      const [row] = await sql.query<DeviceRow>(
+        `UPDATE devices SET state = $3, state_reason = $4, state_by = $5, state_at = now(),
+           version = version + 1
+         WHERE tenant = $1 AND id = $2 RETURNING ${COLUMNS}`,
+        [tenant, id, to.state, to.reason, writer.by.name],
+      )
+      return row
+    })
+  }
+
+  /** Removes the device and its credentials. What it measured stays. */
+  delete(tenant: string, id: string, writer: Writer): Promise<Changed> {
+    return this.#change(tenant, id, { ...writer, action: 'device.delete' }, async (sql) => {
+      await sql.query('DELETE FROM devices WHERE tenant = $1 AND id = $2', [tenant, id])
+      return undefined
+    })
+  }
+
+  /** Holds the device, demands the version, changes it and logs that. */
+  #change(
+    tenant: string,
+    id: string,
+    { by, version, action }: Writer & Readonly<{ action: string }>,
+    write: (
+      sql: PostgresQueries,
+      old: DeviceRow,
+    ) => Promise<DeviceRow | 'not_allowed' | 'same' | undefined>,
+  ): Promise<Changed> {
     return this.#database.transaction(async (sql) => {
       const held = `SELECT ${COLUMNS} FROM devices WHERE tenant = $1 AND id = $2 FOR UPDATE`
       const [old] = await sql.query<DeviceRow>(held, [tenant, id])
-      const [row] = await sql.query<DeviceRow>(
-        `UPDATE devices SET name = coalesce($3, name), clock_policy = coalesce($4, clock_policy)
-         WHERE tenant = $1 AND id = $2 RETURNING ${COLUMNS}`,
-        [tenant, id, change.name ?? null, change.clockPolicy ?? null],
-      )
-      if (old === undefined || row === undefined) return undefined
-      const [before, after] = [settingsOf(old), settingsOf(row)]
-      await recordChange(sql, {
-        ...{ tenant, by, action: 'device.update', subject: subjectOf(id), before, after },
-      })
-      return deviceOf(row)
+      if (old === undefined) return { kind: 'absent' }
+      if (version !== undefined && version !== old.version) {
+        return { kind: 'outdated', version: old.version }
+      }
+      const row = await write(sql, old)
+      if (row === 'not_allowed') return { kind: 'not_allowed', from: stateIn(old) }
+      if (row === 'same') return { kind: 'changed', device: deviceOf(old) }
+      const [before, after] = [settingsOf(old), row && settingsOf(row)]
+      await recordChange(sql, { tenant, by, action, subject: subjectOf(id), before, after })
+      return { kind: 'changed', device: deviceOf(row ?? old) }
     })
   }
 
@@ -124,35 +190,37 @@ export class DeviceStore {
     )
     return row?.matching ?? 0
   }
-
-  /** Removes the device and its credentials. What it measured stays. */
-  async delete(tenant: string, id: string, by: Actor): Promise<boolean> {
-    return this.#database.transaction(async (sql) => {
-      const text = `DELETE FROM devices WHERE tenant = $1 AND id = $2 RETURNING ${COLUMNS}`
-      const [row] = await sql.query<DeviceRow>(text, [tenant, id])
-      if (row === undefined) return false
-      const before = settingsOf(row)
-      await recordChange(sql, {
-        ...{ tenant, by, action: 'device.delete', subject: subjectOf(id), before },
-      })
-      return true
-    })
-  }
 }
 
 const subjectOf = (id: string): string => `device/${id}`
 
 /** What people set, as the change log shows it. */
-const settingsOf = ({ name, state, clock_policy: clockPolicy }: DeviceRow) => ({
+const settingsOf = ({ name, state, state_reason, clock_policy: clockPolicy }: DeviceRow) => ({
   ...{ name, state, clockPolicy },
+  ...(state_reason === '' ? {} : { stateReason: state_reason }),
 })
 
 function deviceOf(row: DeviceRow): Device {
-  const state = deviceStateOf(row.state)
-  if (state === undefined) throw new Failure('internal', `unknown device state ${row.state}`)
   const clockPolicy = clockPolicyOf(row.clock_policy)
   if (clockPolicy === undefined) {
     throw new Failure('internal', `unknown clock policy ${row.clock_policy}`)
   }
-  return { id: row.id, name: row.name, state, clockPolicy, createdAtMs: row.created_ms }
+  return {
+    id: row.id,
+    name: row.name,
+    state: stateIn(row),
+    stateReason: row.state_reason,
+    stateBy: row.state_by,
+    stateAtMs: row.state_ms,
+    clockPolicy,
+    createdAtMs: row.created_ms,
+    uid: row.uid,
+    version: row.version,
+  }
+}
+
+function stateIn(row: DeviceRow): DeviceState {
+  const state = deviceStateOf(row.state)
+  if (state === undefined) throw new Failure('internal', `unknown device state ${row.state}`)
+  return state
 }

@@ -14,8 +14,16 @@ export type Device = Readonly<{
   id: string
   name: string
   state: DeviceState
+  /** Why it is in its state, who put it there, and when. */
+  stateReason: string
+  stateBy: string
+  stateAtMs: number
   clockPolicy: ClockPolicy
   createdAtMs: number
+  /** Tells apart devices that had one id one after the other. */
+  uid: string
+  /** Counts changes; the first is 1. */
+  version: number
 }>
 
 /**
@@ -25,6 +33,7 @@ export type Device = Readonly<{
 export const DEVICE_ID_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$'
 const TENANT_ID_PATTERN = '^[a-z0-9][a-z0-9-]{0,62}$'
 export const DEVICE_NAME_CHARS_MAX = 256
+export const STATE_REASON_CHARS_MAX = 256
 
 const DEVICE_ID = new RegExp(DEVICE_ID_PATTERN)
 const TENANT_ID = new RegExp(TENANT_ID_PATTERN)

@@ -20,6 +20,8 @@ export const FAILURE_CODES = {
   payload_too_large: { status: 413, retry: 'never', title: 'The body is larger than the limit' },
   device_not_found: { status: 404, retry: 'never', title: 'No such device' },
   device_exists: { status: 409, retry: 'never', title: 'A device with this id exists' },
+  version_conflict: { status: 412, retry: 'never', title: 'It was changed meanwhile' },
+  state_conflict: { status: 409, retry: 'never', title: 'This state may not follow' },
   key_not_found: { status: 404, retry: 'never', title: 'No such key' },
   key_exists: { status: 409, retry: 'never', title: 'A key with this name exists' },
   cursor_invalid: { status: 400, retry: 'never', title: 'The cursor is not one we gave out' },

@@ -8,7 +8,7 @@
  */
 const DAY_MS = 86_400_000
 
-type TopicName = 'telemetry.v1' | 'telemetry.v1.dlq' | 'rollups.v1'
+type TopicName = 'telemetry.v1' | 'telemetry.v1.dlq' | 'telemetry.quarantine.v1' | 'rollups.v1'
 export type TopicDefinition = Readonly<{
   name: TopicName
   schema: 'Telemetry' | 'WindowUpdate' | undefined
@@ -45,6 +45,17 @@ export const DEAD_LETTERS = {
   },
 } as const satisfies TopicDefinition
 
+/** What quarantined devices say: kept as telemetry is spelled, and counted only if it is released. */
+export const QUARANTINE = {
+  name: 'telemetry.quarantine.v1',
+  schema: 'Telemetry',
+  config: {
+    'message.timestamp.type': 'LogAppendTime',
+    'retention.ms': String(30 * DAY_MS),
+    'max.message.bytes': String(2 * 1024 * 1024),
+  },
+} as const satisfies TopicDefinition
+
 /** For live feeds only; the truth is in ClickHouse. */
 export const ROLLUPS = {
   name: 'rollups.v1',
@@ -52,7 +63,7 @@ export const ROLLUPS = {
   config: { 'retention.ms': String(3_600_000), 'message.timestamp.type': 'LogAppendTime' },
 } as const satisfies TopicDefinition
 
-export const TOPICS: readonly TopicDefinition[] = [TELEMETRY, DEAD_LETTERS, ROLLUPS]
+export const TOPICS: readonly TopicDefinition[] = [TELEMETRY, DEAD_LETTERS, QUARANTINE, ROLLUPS]
 
 /** The registry subject of a topic's values (TopicNameStrategy). */
 export const subjectOf = (topic: string): string => `${topic}-value`

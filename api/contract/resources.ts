@@ -8,10 +8,20 @@ export type Device = {
   id: string
   name: string
   state: DeviceState
+  /** Why it is in its state, who put it there, and when; '' where nobody said why. */
+  stateReason: string
+  stateBy: string
+  stateAt: number
   /** What becomes of messages whose times cannot be believed: refused, or given receive times. */
   clockPolicy: ClockPolicy
   createdAt: number
+  /** Tells apart devices that had one id one after the other. */
+  uid: string
+  /** Counts changes; also the ETag, in quotes. */
+  version: number
 }
+/** PUT /v1/devices/{id}/state */
+export type StateChange = { state: DeviceState; reason: string }
 export type ClockPolicy = 'reject' | 'restamp'
 export type DeviceState = 'pending' | 'active' | 'suspended' | 'quarantined' | 'retired'
 

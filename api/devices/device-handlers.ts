@@ -1,5 +1,7 @@
 /** What the device endpoints do. */
-import type { Device } from '../../devices/device.ts'
+import type { Device, DeviceState } from '../../devices/device.ts'
+import type { Changed } from '../../devices/device-store.ts'
+import { followers } from '../../devices/lifecycle.ts'
 import type { ApiParts } from '../api-parts.ts'
 import type * as contract from '../contract/resources.ts'
 import { decodeCursor, encodeCursor } from '../cursor.ts'
@@ -21,7 +23,11 @@ export async function createDevice({ devices }: ApiParts, call: Call): Promise<R
     device: shown(created.device),
     credential: { username, secret },
   }
-  return { status: 201, body, headers: { location: `/v1/devices/${encodeURIComponent(id)}` } }
+  const headers = {
+    location: `/v1/devices/${encodeURIComponent(id)}`,
+    etag: etagOf(created.device.version),
+  }
+  return { status: 201, body, headers }
 }
 
 export async function listDevices(parts: ApiParts, call: Call): Promise<Reply> {
@@ -58,20 +64,24 @@ async function listed(
 }
 
 export async function getDevice(parts: ApiParts, call: Call): Promise<Reply> {
-  return { status: 200, body: shown(await existing(parts, call)) }
+  return versioned(await existing(parts, call))
 }
 
 export async function updateDevice({ devices }: ApiParts, call: Call): Promise<Reply> {
   const id = call.parameters.requiredText('id')
   const change = call.body as contract.DeviceChange // Held against its schema by dispatch.
-  const device = await devices.update(call.tenant, id, change, call.by)
-  if (device === undefined) throw notFound(id)
-  return { status: 200, body: shown(device) }
+  return replyOf(call, await devices.update(call.tenant, id, change, call))
+}
+
+export async function setDeviceState({ devices }: ApiParts, call: Call): Promise<Reply> {
+  const id = call.parameters.requiredText('id')
+  const { state, reason } = call.body as contract.StateChange // Held against its schema.
+  return replyOf(call, await devices.setState(call.tenant, id, { state, reason }, call), state)
 }
 
 export async function deleteDevice({ devices, latest }: ApiParts, call: Call): Promise<Reply> {
   const id = call.parameters.requiredText('id')
-  if (!(await devices.delete(call.tenant, id, call.by))) throw notFound(id)
+  replyOf(call, await devices.delete(call.tenant, id, call))
   latest.forget(call.tenant, id)
   return { status: 204 }
 }
@@ -84,13 +94,34 @@ export async function existing({ devices }: ApiParts, call: Call): Promise<Devic
   return device
 }
 
+/** The device that was changed, or a Refusal. */
+function replyOf(call: Call, changed: Changed, wanted?: DeviceState): Reply {
+  const id = call.parameters.requiredText('id')
+  switch (changed.kind) {
+    case 'changed':
+      return versioned(changed.device)
+    case 'absent':
+      throw notFound(id)
+    case 'outdated': {
+      const text = `It is version ${changed.version} now; the change was meant for ${call.version}.`
+      throw new Refusal('version_conflict', text, { headers: { etag: etagOf(changed.version) } })
+    }
+    case 'not_allowed': {
+      const may = followers(changed.from).join(', ') || 'none'
+      const text = `A device that is ${changed.from} cannot become ${wanted}; may follow: ${may}.`
+      throw new Refusal('state_conflict', text, { field: 'state' })
+    }
+  }
+}
+
+const etagOf = (version: number): string => `"${version}"`
+const versioned = (device: Device): Reply => ({
+  ...{ status: 200, body: shown(device), headers: { etag: etagOf(device.version) } },
+})
+
 const notFound = (id: string): Refusal =>
   new Refusal('device_not_found', `There is no device "${id}".`, { field: 'id' })
 
-const shown = ({ id, name, state, clockPolicy, createdAtMs }: Device): contract.Device => ({
-  id,
-  name,
-  state,
-  clockPolicy,
-  createdAt: createdAtMs,
+const shown = ({ createdAtMs, stateAtMs, ...device }: Device): contract.Device => ({
+  ...{ ...device, createdAt: createdAtMs, stateAt: stateAtMs },
 })

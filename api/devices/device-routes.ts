@@ -8,6 +8,7 @@ import {
   deleteDevice,
   getDevice,
   listDevices,
+  setDeviceState,
   updateDevice,
 } from './device-handlers.ts'
 
@@ -66,9 +67,30 @@ export const DEVICE_ROUTES: readonly Route[] = [
     pathParameters: [DEVICE_ID],
     queryParameters: [],
     body: ref('DeviceChange'),
+    versioned: true,
     success: { status: 200, description: 'The device as it is now.', schema: ref('Device') },
     failures: ['device_not_found', 'payload_too_large', 'media_type_unsupported'],
     handle: updateDevice,
+  },
+  {
+    method: 'PUT',
+    path: '/v1/devices/{id}/state',
+    operationId: 'setDeviceState',
+    summary: 'Put a device into another state, with the reason',
+    description:
+      'Within a second every connection of the device is closed or restricted as the state says. ' +
+      'pending and active, suspended, quarantined (it speaks, and is not counted), retired (for good).',
+    access: 'devices:write',
+    pathParameters: [DEVICE_ID],
+    queryParameters: [],
+    body: ref('StateChange'),
+    versioned: true,
+    success: { status: 200, description: 'The device as it is now.', schema: ref('Device') },
+    failures: [
+      ...(['device_not_found', 'state_conflict', 'payload_too_large'] as const),
+      'media_type_unsupported',
+    ],
+    handle: setDeviceState,
   },
   {
     method: 'DELETE',
@@ -79,6 +101,7 @@ export const DEVICE_ROUTES: readonly Route[] = [
     access: 'devices:write',
     pathParameters: [DEVICE_ID],
     queryParameters: [],
+    versioned: true,
     success: { status: 204, description: 'It is gone.' },
     failures: ['device_not_found'],
     handle: deleteDevice,

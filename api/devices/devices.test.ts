@@ -39,8 +39,11 @@ describe('creating a device', () => {
     assert.equal(created.headers.get('location'), '/v1/devices/pump-1')
     const { device, credential } = created.body as CreatedDevice
     assert.deepEqual(
-      { ...device, createdAt: 0 },
-      { id: 'pump-1', name: 'Pump one', state: 'active', clockPolicy: 'reject', createdAt: 0 },
+      { ...device, createdAt: 0, stateAt: 0, uid: '' },
+      {
+        ...{ id: 'pump-1', name: 'Pump one', clockPolicy: 'reject', createdAt: 0, uid: '' },
+        ...{ state: 'active', stateReason: '', stateBy: 'key:test', stateAt: 0, version: 1 },
+      },
     )
     assert.equal(credential.username, 'pump-1@acme')
     assert.ok(credential.secret.length >= 22, 'a secret of 128 bits at least')
@@ -116,9 +119,11 @@ describe('changing a device', () => {
     assert.equal(before.clockPolicy, 'restamp')
     const renamed = await ask('/v1/devices/p-1', patch({ name: 'Q' }))
     assert.equal(renamed.status, 200)
-    assert.deepEqual(renamed.body, { ...before, name: 'Q' })
+    assert.deepEqual(renamed.body, { ...before, name: 'Q', version: 2 })
     await ask('/v1/devices/p-1', patch({ clockPolicy: 'reject' }))
-    assert.deepEqual(await stored('p-1'), { ...before, name: 'Q', clockPolicy: 'reject' })
+    assert.deepEqual(await stored('p-1'), {
+      ...{ ...before, name: 'Q', clockPolicy: 'reject', version: 3 },
+    })
     assert.deepEqual((await ask('/v1/devices/p-1', patch({}))).body, await stored('p-1'))
   })
 
@@ -144,6 +149,99 @@ describe('changing a device', () => {
       assertProblem(await ask('/v1/devices/p-1', patch(body)), 400, 'request_invalid', field)
     })
   }
+})
+
+describe('the version of a device', () => {
+  const patch = (name: string, match?: string) => ({
+    ...jsonBody({ name }),
+    method: 'PATCH',
+    headers: {
+      'content-type': 'application/json',
+      ...(match === undefined ? {} : { 'if-match': match }),
+    },
+  })
+
+  it('is its ETag, and a change that was meant for another changes nothing', async () => {
+    const created = await ask('/v1/devices', jsonBody({ id: 'v-1' }))
+    assert.equal(created.headers.get('etag'), '"1"')
+    const second = await ask('/v1/devices/v-1', patch('Two', '"1"'))
+    assert.deepEqual([second.status, second.headers.get('etag')], [200, '"2"'])
+    const late = await ask('/v1/devices/v-1', patch('Three', '"1"'))
+    assertProblem(late, 412, 'version_conflict', undefined)
+    assert.equal(late.headers.get('etag'), '"2"')
+    assertProblem(
+      ...[await ask('/v1/devices/v-1', { method: 'DELETE', headers: { 'if-match': '"1"' } })],
+      ...([412, 'version_conflict', undefined] as const),
+    )
+    assert.equal(((await ask('/v1/devices/v-1')).body as Device).name, 'Two')
+    assert.equal((await ask('/v1/devices/v-1', patch('Three', '*'))).status, 200)
+  })
+
+  it('lets one of many who change it at once win', async () => {
+    await ask('/v1/devices', jsonBody({ id: 'v-2' }))
+    const race = Array.from({ length: 20 }, (_, n) => ask('/v1/devices/v-2', patch(`N${n}`, '"1"')))
+    const statuses = (await Promise.all(race)).map(({ status }) => status).sort((a, b) => a - b)
+    assert.deepEqual(statuses, [200, ...Array.from({ length: 19 }, () => 412)])
+  })
+
+  it('is told only by one strong ETag', async () => {
+    await ask('/v1/devices', jsonBody({ id: 'v-3' }))
+    for (const match of ['1', 'W/"1"', '"1", "2"', '"x"', '""']) {
+      const answered = await ask('/v1/devices/v-3', patch('No', match))
+      assertProblem(answered, 400, 'request_invalid', 'If-Match')
+    }
+  })
+
+  it('begins anew, and so does its identity, where an id is used again', async () => {
+    const first = (await ask('/v1/devices', jsonBody({ id: 'v-4' }))).body as CreatedDevice
+    await ask('/v1/devices/v-4', { method: 'DELETE' })
+    const second = (await ask('/v1/devices', jsonBody({ id: 'v-4' }))).body as CreatedDevice
+    assert.equal(second.device.version, 1)
+    assert.notEqual(second.device.uid, first.device.uid)
+  })
+})
+
+describe('the state of a device', () => {
+  const put = (id: string, state: string, reason: unknown = 'a test') =>
+    ask(`/v1/devices/${id}/state`, { ...jsonBody({ state, reason }), method: 'PUT' })
+
+  // By hand, from docs/LIFECYCLE.md: what may follow what.
+  const FOLLOWS: Readonly<Record<string, readonly string[]>> = {
+    pending: ['active', 'retired'],
+    active: ['suspended', 'quarantined', 'retired'],
+    suspended: ['active', 'quarantined', 'retired'],
+    quarantined: ['active', 'suspended', 'retired'],
+    retired: [],
+  }
+  for (const [from, follows] of Object.entries(FOLLOWS)) {
+    it(`${from} is followed by ${follows.join(', ') || 'none'}`, async () => {
+      for (const to of Object.keys(FOLLOWS)) {
+        const id = `s-${from}-${to}`
+        await ask('/v1/devices', jsonBody({ id }))
+        const text = 'UPDATE devices SET state = $2 WHERE id = $1'
+        await api.postgres.query(text, [id, from])
+        const answered = await put(id, to, 'because')
+        if (follows.includes(to)) {
+          const { state, stateReason, stateBy, version } = answered.body as Device
+          assert.deepEqual([state, stateReason, stateBy, version], [to, 'because', 'key:test', 2])
+        } else {
+          assertProblem(answered, 409, 'state_conflict', 'state')
+          assert.equal(((await ask(`/v1/devices/${id}`)).body as Device).state, from)
+        }
+      }
+    })
+  }
+
+  it('needs a reason, and is of devices that are ours', async () => {
+    await ask('/v1/devices', jsonBody({ id: 's-1' }))
+    for (const reason of ['', null, 'x'.repeat(257), 'a\u0000']) {
+      assertProblem(await put('s-1', 'suspended', reason), 400, 'request_invalid', 'reason')
+    }
+    assertProblem(await put('s-1', 'asleep'), 400, 'request_invalid', 'state')
+    await askOther('/v1/devices', jsonBody({ id: 's-theirs' }))
+    assertProblem(await put('s-theirs', 'retired'), 404, 'device_not_found', 'id')
+    assert.equal(((await askOther('/v1/devices/s-theirs')).body as Device).state, 'active')
+  })
 })
 
 describe('listing devices', () => {

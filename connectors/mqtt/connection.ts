@@ -14,6 +14,7 @@ import type { Socket } from 'node:net'
 import type { DeviceDirectory } from '../../devices/device-directory.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { unreachable } from '../../platform/failure.ts'
+import { rulesOf } from '../device-lanes.ts'
 import type { LeavingAcks } from './ack-queue.ts'
 import type { DurabilityWaiter } from './durability-watch.ts'
 import {
@@ -263,7 +264,7 @@ export class MqttConnection implements DurabilityWaiter {
       case 'device':
     }
     this.#identity = answer
-    const lane = ingress.openLane(answer.tenant, answer.device, answer.clockPolicy)
+    const lane = ingress.openLane(answer.tenant, answer.device, rulesOf(answer))
     this.#will = connect.will
     this.#keepAliveMs = connect.keepAliveS * 1000
     this.#parser.packetBytesMax = limits.packetBytesMax

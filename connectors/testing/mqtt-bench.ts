@@ -122,6 +122,7 @@ export async function startBench(options: BenchOptions = {}): Promise<Bench> {
     encode: (telemetry) => Buffer.from(JSON.stringify(telemetry)),
     deadLetterSource: { service: 'test', version: '0' },
     deadLetterPartitions: 2,
+    quarantinePartitions: 2,
     refusals: new RefusalLog(QUIET),
   })
   const limits = { ...MQTT_LIMITS, lingerMs: 100, ...options.limits }

@@ -7,6 +7,7 @@ const device = (id: string, agoMs?: number): ListedDevice => ({
   id,
   name: id,
   state: 'active',
+  ...{ stateReason: '', stateBy: 'system', stateAt: 0, uid: '', version: 1 },
   clockPolicy: 'reject',
   createdAt: 0,
   latest: agoMs === undefined ? {} : { t: { value: 1, at: NOW_MS - agoMs } },

@@ -38,6 +38,11 @@ export const METRICS = {
     help: 'Messages of devices that the gate took, whatever became of them.',
     labels: ['protocol'],
   },
+  weir_ingress_quarantined_total: {
+    type: 'counter',
+    help: 'Messages of quarantined devices, kept apart from telemetry.',
+    labels: [],
+  },
   weir_ingress_accepted_total: {
     type: 'counter',
     help: 'Messages handed to the log as telemetry.',
