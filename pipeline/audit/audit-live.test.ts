@@ -47,7 +47,6 @@ test('audits under load, over corrections and a kill, find nothing', async (t) =
     await deployment.settled()
     const last = await auditOf(deployment, { fromMs: startedMs })
     assert.deepEqual(last.findings, [])
-    assert.equal(last.cut.openRecords, 0)
     const total = totalOf(last.tallies)
     assert.ok(total.duplicates > 0 && total.corrected > 0 && total.windowsChecked > 100)
   } finally {
