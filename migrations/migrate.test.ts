@@ -115,8 +115,39 @@ describe('ClickHouse migrations', () => {
     await assert.rejects(migrateClickhouse(target, join(folder, 'clickhouse')), conflict)
   })
 
+  const saltOf = (database: string) =>
+    clickhouse.select<{ salt: string }>(`SELECT salt FROM ${database}.series_salt`)
+
+  test('the salt is made once, and a deployment that stores series already has an empty one', async () => {
+    const fresh = await saltOf(target.database)
+    assert.match(fresh[0]?.salt ?? '', /^[0-9a-f]{32}$/)
+    const salting = readMigrations(migrationFolder('clickhouse')).find(
+      ({ version }) => version === 4,
+    )
+    for (const statement of splitStatements(salting?.sql ?? '')) await clickhouse.command(statement)
+    assert.deepEqual(await saltOf(target.database), fresh)
+
+    const older = { ...target, database: `${target.database}_older` }
+    const copy = mkdtempSync(join(tmpdir(), 'weir-migrate-'))
+    for (const { version, name, sql } of readMigrations(migrationFolder('clickhouse'))) {
+      if (version < 4) writeFileSync(join(copy, name), sql)
+    }
+    try {
+      await migrateClickhouse(older, copy)
+      await clickhouse.command(
+        `INSERT INTO ${older.database}.series VALUES ('acme', 'd1', 'm', 'number', 1)`,
+      )
+      await migrateClickhouse(older)
+      assert.deepEqual(await saltOf(older.database), [{ salt: '' }])
+    } finally {
+      await clickhouse.command(`DROP DATABASE IF EXISTS ${older.database}`)
+      rmSync(copy, { recursive: true })
+    }
+  })
+
   test('every statement of ours may be repeated', () => {
-    const repeatable = /\bIF (NOT )?EXISTS\b/
+    const repeatable =
+      /\bIF (NOT )?EXISTS\b|\bINSERT INTO (\w+)\s.*\sWHERE NOT EXISTS \(SELECT 1 FROM \2\)$/s
     for (const { name, sql } of readMigrations(migrationFolder('clickhouse'))) {
       for (const statement of splitStatements(sql)) {
         assert.match(statement, repeatable, `${name}: ${statement.slice(0, 80)}`)

@@ -15,6 +15,7 @@ import { contradictions, PIPELINE_OPTIONS } from './pipeline-options.ts'
 import { checkedSink, RetentionCheck } from './retention-check.ts'
 import { composeRollup, type RollupCodecs } from './rollup-composition.ts'
 import { clickhouseSink } from './sinks/clickhouse-sink.ts'
+import { readSeriesSalt } from './sinks/series-salt.ts'
 import { systemTimers } from './timers.ts'
 
 type Context = RoleContext<typeof PIPELINE_OPTIONS>
@@ -39,6 +40,7 @@ export const pipelineRole: Role<typeof PIPELINE_OPTIONS> = {
     const services = await composeRollup({
       log,
       sink: checkedSink(clickhouseSink(clickhouse), retention),
+      seriesSalt: () => readSeriesSalt(clickhouse),
       codecs: await codecsOf(context),
       version: packageVersion(),
       timers: systemTimers,

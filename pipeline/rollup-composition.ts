@@ -11,6 +11,7 @@ import type { AvroDecoder, AvroEncoder } from '../schemas/avro-codec.ts'
 import type { Telemetry } from '../schemas/telemetry.ts'
 import { DEAD_LETTERS, ROLLUPS, TELEMETRY } from '../schemas/topics.ts'
 import type { WindowUpdateEncoder } from '../schemas/window-update-writer.ts'
+import { AwaitedService } from './awaited-service.ts'
 import { DeadLetterWriter } from './dead-letters/dead-letter-writer.ts'
 import { RecordsQuarantined } from './dead-letters/refusal-sink.ts'
 import { LivePublisher } from './live-publisher.ts'
@@ -28,6 +29,8 @@ export type RollupCodecs = Readonly<{
 export type RollupParts = Readonly<{
   log: Log
   sink: RollupSink
+  /** Asked before anything is folded, until it answers. Absent: ids without a salt. */
+  seriesSalt?: () => Promise<string>
   codecs: RollupCodecs
   options: RollupOptions
   /** Of this program, for the dead letters. */
@@ -76,22 +79,39 @@ export async function composeRollup(parts: RollupParts): Promise<readonly Servic
     published: (windows) => parts.metrics.add('weir_pipeline_live_windows_total', windows),
   })
   await admin.close()
-  const rollup = new RenewedService({
+  const writers = { writer, deadLetters, live }
+  const { seriesSalt } = parts
+  const rollup =
+    seriesSalt === undefined
+      ? renewedRollup(parts, writers)
+      : new AwaitedService({
+          name: 'rollup',
+          ask: seriesSalt,
+          make: (salt) =>
+            renewedRollup({ ...parts, options: { ...options, seriesSalt: salt } }, writers),
+          waiting: (error) =>
+            parts.logger.warn('nothing is read yet: the tables do not say their salt', {
+              error: error.message,
+            }),
+          timers: parts.timers,
+        })
+  return [writer, liveWriter, rollup]
+}
+
+type Writers = Pick<RollupPorts, 'writer' | 'deadLetters' | 'live'>
+
+const renewedRollup = (parts: RollupParts, writers: Writers): Service =>
+  new RenewedService({
     ...{ clock: parts.clock, timers: parts.timers },
-    make: () => rollupService(parts, { writer, deadLetters, live }),
+    make: () => rollupService(parts, writers),
     mayRenew: (error) => error instanceof RecordsQuarantined,
     renewing: (error, delayMs) =>
       parts.logger.error('records are quarantined: partitions start again from their last commit', {
         ...{ error: String(error), delayMs },
       }),
   })
-  return [writer, liveWriter, rollup]
-}
 
-function rollupService(
-  parts: RollupParts,
-  writers: Pick<RollupPorts, 'writer' | 'deadLetters' | 'live'>,
-): RollupService {
+function rollupService(parts: RollupParts, writers: Writers): RollupService {
   const { log, codecs, options } = parts
   const topic = options.topicPrefix + TELEMETRY.name
   const group = `${options.topicPrefix}rollup`

@@ -88,6 +88,8 @@ export type RollupOptions = Pick<
   Readonly<{
     /** By which rules windows are folded, for tests that mix releases. */
     foldEpoch?: number
+    /** Of the ids of series; absent: they have none. */
+    seriesSalt?: string
   }>
 
 const SCHEMA_RETRY_MS = 1_000
@@ -195,7 +197,9 @@ export class RollupService implements Service {
     const { latenessMs, idleSeriesMax } = this.#options
     const age = acceptedAgeMs(this.#options)
     const foldEpoch = this.#options.foldEpoch ?? FOLD_EPOCH
-    const foldOptions = { partition, latenessMs, acceptedAgeMs: age, idleSeriesMax, foldEpoch }
+    const seriesSalt = this.#options.seriesSalt ?? ''
+    const sizes = { latenessMs, acceptedAgeMs: age, idleSeriesMax }
+    const foldOptions = { partition, ...sizes, foldEpoch, seriesSalt }
     const start = { assignment, checkpoint }
     this.#runners.set(partition, new PartitionRunner(this.#runnerPorts, foldOptions, start))
     return checkpoint.resumeOffset

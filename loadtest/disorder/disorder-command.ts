@@ -10,6 +10,7 @@ import { commandWithOptions } from '../../platform/lifecycle/command-with-option
 import { EXIT } from '../../platform/lifecycle/exit-codes.ts'
 import { BENCH_OPTIONS } from '../bench/bench-options.ts'
 import { type BenchSpace, withBenchSpace } from '../bench/bench-space.ts'
+import { type ClickHousePlace, queryRows } from '../clickhouse-query.ts'
 import { withStack } from '../own-stack.ts'
 import { ProgressLine } from '../progress-line.ts'
 import { printJson, printTable } from '../report.ts'
@@ -71,6 +72,7 @@ async function disorder(
       async (a) => {
         const first = await run('inOrder', a)
         return withBenchSpace(file, { env, partitions: PARTITIONS.disordered }, async (b) => {
+          await shareSalt(a.clickhouse, b.clickhouse)
           const second = await run('disordered', b)
           progress.show(() => 'comparing the tables')
           const tables = await compareTables(a.clickhouse, b.clickhouse)
@@ -83,6 +85,13 @@ async function disorder(
   } finally {
     progress.stop()
   }
+}
+
+/** Two deployments give one name two ids: here both are to be the same one. */
+async function shareSalt(from: ClickHousePlace, to: ClickHousePlace): Promise<void> {
+  await queryRows(to, { sql: 'TRUNCATE TABLE series_salt' })
+  const sql = `INSERT INTO series_salt SELECT salt FROM ${from.database}.series_salt`
+  await queryRows(to, { sql })
 }
 
 const TITLES = { inOrder: 'in order', disordered: 'disordered' } as const

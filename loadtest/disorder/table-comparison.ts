@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto'
 import { type ClickHousePlace, queryRows, queryText } from '../clickhouse-query.ts'
 
 /** Of these tables nothing is compared: they hold no telemetry. */
-const OTHER_TABLES = ['audit_hours', 'schema_migrations']
+const OTHER_TABLES = ['audit_hours', 'schema_migrations', 'series_salt']
 /**
  * Of rollups, `part`, `ver` and `corrected_at`: which partition's owner wrote the row, as of which
  * offset, and when a late sample had it written again. Raw rows and message numbers name the record

@@ -10,6 +10,7 @@ import type { AvroDecoder } from '../../schemas/avro-codec.ts'
 import type { Telemetry } from '../../schemas/telemetry.ts'
 import type { TelemetryFrames } from '../../schemas/telemetry-frames.ts'
 import { DEAD_LETTERS, TELEMETRY } from '../../schemas/topics.ts'
+import { readSeriesSalt } from '../sinks/series-salt.ts'
 import type { Timers } from '../timers.ts'
 import { addLetter, ContentReader, schemaIdsOf } from './log/content-reader.ts'
 import { AuditBooks, type Finding, type HourTally } from './hour-tally.ts'
@@ -175,10 +176,11 @@ class AuditRun {
     letters: LetterBook,
     sample: SeriesSample,
   ): Promise<void> {
-    const { frames } = this.#ports
+    const { frames, clickhouse } = this.#ports
     const { acceptedAgeMs, tenant, sliceSamples } = this.#range
+    const seriesSalt = await readSeriesSalt(clickhouse)
     const reader = new ContentReader({
-      ...{ cut, books: this.#books, frames, letters, sample, acceptedAgeMs, tenant },
+      ...{ cut, books: this.#books, frames, letters, sample, acceptedAgeMs, tenant, seriesSalt },
     })
     const spans = new Map([...cut.partitions].map(([partition, { span }]) => [partition, span]))
     await this.#read({ topic, name: 'audit', what: 'log', spans }, async (batch, span) => {

@@ -10,6 +10,7 @@ import type { Telemetry } from '../../schemas/telemetry.ts'
 import { DEAD_LETTERS } from '../../schemas/topics.ts'
 import { describedIn } from '../operator/testing/operator.ts'
 import { emptyRecord } from '../testing/fold-log.ts'
+import { readSeriesSalt } from '../sinks/series-salt.ts'
 import { type Deployment, deploy } from '../testing/stack-deployment.ts'
 import { seriesIdAsBigint, seriesIdOf } from '../window/series-id.ts'
 import type { AuditResult } from './audit-run.ts'
@@ -26,10 +27,12 @@ const PAST_DAY_MS = Math.floor(startedMs / DAY_MS) * DAY_MS - 2 * DAY_MS
 
 let deployment: Deployment
 let pipeline: Awaited<ReturnType<Deployment['start']>>
+let salt = ''
 
 before(async () => {
   deployment = await deploy(3, FAST)
   pipeline = await deployment.start()
+  salt = await readSeriesSalt(deployment.clickhouse)
   for (let n = 0; n < 120; n += 1) {
     const record = recordAt(`d${n % 6}`, RECENT_MS + n * 100)
     await deployment.send(record)
@@ -187,7 +190,7 @@ const run = (argv: readonly string[]): Promise<Ended> =>
   })
 
 const id = (device: string, metric = 'temperature', kind: 'number' | 'text' = 'number'): string =>
-  seriesIdAsBigint(seriesIdOf(device, metric, kind)).toString()
+  seriesIdAsBigint(seriesIdOf({ device, metric, kind }, salt)).toString()
 
 const command = (text: string): Promise<void> =>
   deployment.clickhouse.command(text, {}, { settings: { mutations_sync: '2' } })

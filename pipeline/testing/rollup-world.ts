@@ -33,7 +33,10 @@ const OPTIONS: RollupOptions = {
   liveQueuedBytesMax: 1 << 20,
   idleSeriesMax: 1_000,
 }
-export const SERIES = { tenant: 'acme', id: seriesIdOf('d0', 'm', 'number') }
+export const SERIES = {
+  tenant: 'acme',
+  id: seriesIdOf({ device: 'd0', metric: 'm', kind: 'number' }, ''),
+}
 const encoder = createAvroEncoder<Telemetry>(TELEMETRY_SCHEMA, 1)
 /** Of a writer whom the registry must be asked about. */
 export const FOREIGN_SCHEMA_ID = 7

@@ -119,7 +119,8 @@ export class Deployment {
     const stop = async (): Promise<void> => {
       for (const service of services.toReversed()) await service.drain(5_000)
     }
-    return { metrics, failure, stop }
+    const notReady = (): string[] => services.flatMap((service) => service.notReady?.() ?? [])
+    return { metrics, failure, stop, notReady }
   }
 
   /** Resolves when everything that is in the log by now is committed as processed. */

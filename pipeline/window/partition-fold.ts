@@ -28,6 +28,8 @@ export type FoldOptions = Readonly<{
   idleSeriesMax: number
   /** By which rules this fold folds: FOLD_EPOCH, where no test mixes releases. */
   foldEpoch: number
+  /** Of the ids of series; absent: they have none. */
+  seriesSalt?: string
 }>
 
 /** Totals since the fold was made. */
@@ -86,7 +88,7 @@ export class PartitionFold {
 
   constructor(options: FoldOptions, restored: FoldCheckpoint) {
     this.#options = options
-    this.#directory = new SeriesDirectory(options.idleSeriesMax)
+    this.#directory = new SeriesDirectory(options.idleSeriesMax, options.seriesSalt ?? '')
     this.#shelf = new WindowShelf(options.partition)
     this.#raw = new RawRows(options.partition)
     this.#position = restored.position

@@ -24,6 +24,7 @@ const kindOf = (code: number): SeriesKind =>
 
 export class SeriesDirectory {
   readonly #seriesMax: number
+  readonly #salt: string
   #sweepAbove: number
   #index = new ByteIndex()
   #metrics = new ByteIndex()
@@ -32,8 +33,10 @@ export class SeriesDirectory {
   #freeNumbers: number[] = []
   #numberEnd = 0
 
-  constructor(seriesMax: number) {
+  /** `salt`: of the ids, as seriesIdOf takes it. */
+  constructor(seriesMax: number, salt: string) {
     this.#seriesMax = seriesMax
+    this.#salt = salt
     this.#sweepAbove = seriesMax
   }
 
@@ -114,7 +117,8 @@ export class SeriesDirectory {
     if (number === this.#numberEnd) this.#numberEnd += 1
     const kind = kindOf(record.kinds[entry] ?? 0)
     // Names that are only known as bytes so far become strings here, once.
-    const series = new Series(device.tenant, device.name, record.metricOf(entry), kind, number)
+    const metric = record.metricOf(entry)
+    const series = new Series(device.tenant, device.name, metric, kind, number, this.#salt)
     device.series.push(series)
     device.labels.push(label)
     this.#size += 1

@@ -16,13 +16,20 @@ export class Series implements SeriesRef {
   /** Whether a snapshot took this series for the series table. */
   announced = false
 
-  // oxlint-disable-next-line max-params -- the four parts of its name, and its place
-  constructor(tenant: string, device: string, metric: string, kind: SeriesKind, number = 0) {
+  // oxlint-disable-next-line max-params -- the four parts of its name, its place, and whose ids
+  constructor(
+    tenant: string,
+    device: string,
+    metric: string,
+    kind: SeriesKind,
+    number = 0,
+    salt = '',
+  ) {
     this.tenant = tenant
     this.device = device
     this.metric = metric
     this.kind = kind
     this.number = number
-    this.id = seriesIdOf(device, metric, kind)
+    this.id = seriesIdOf(this, salt)
   }
 }

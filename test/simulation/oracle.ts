@@ -48,7 +48,7 @@ export class Oracle {
     let place = this.#places.get(series)
     if (place === undefined) {
       const { tenant, device, metric, kind } = series
-      place = { tenant, id: seriesIdOf(device, collidingMetric(metric), kind) }
+      place = { tenant, id: seriesIdOf({ device, metric: collidingMetric(metric), kind }, '') }
       this.#places.set(series, place)
     }
     return place

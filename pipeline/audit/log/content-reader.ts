@@ -23,6 +23,7 @@ type ContentParts = Readonly<{
   acceptedAgeMs: number
   /** Others are passed over; undefined: all tenants. */
   tenant: string | undefined
+  seriesSalt: string
 }>
 
 /** Names remembered; beyond it they are derived anew. */
@@ -154,8 +155,9 @@ export class ContentReader {
     if (known !== undefined) return known
     const { device } = record
     const kind = code === NUMBER ? 'number' : code === BOOLEAN ? 'boolean' : 'text'
-    const id = seriesIdAsBigint(seriesIdOf(device, metric, kind)).toString()
-    const series = { tenant, device, metric, kind, id } as const
+    const name = { device, metric, kind } as const
+    const id = seriesIdAsBigint(seriesIdOf(name, this.#parts.seriesSalt)).toString()
+    const series = { tenant, ...name, id }
     if ((this.#nameCount += 1) > NAMES_MAX) {
       this.#names.clear()
       this.#nameCount = 0

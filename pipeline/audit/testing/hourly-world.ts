@@ -20,6 +20,7 @@ import { testStack } from '../../../test/stack.ts'
 import { PIPELINE_OPTIONS } from '../../pipeline-options.ts'
 import { composeRollup } from '../../rollup-composition.ts'
 import { clickhouseSink } from '../../sinks/clickhouse-sink.ts'
+import { readSeriesSalt } from '../../sinks/series-salt.ts'
 import { systemTimers } from '../../timers.ts'
 import { Auditor } from '../auditor.ts'
 import { HOUR_MS } from '../hour-tally.ts'
@@ -69,6 +70,7 @@ export class HourlyWorld {
     this.#services = await composeRollup({
       log: this.#log,
       sink: clickhouseSink(this.clickhouse),
+      seriesSalt: () => readSeriesSalt(this.clickhouse),
       codecs: {
         decoder: this.#codecs.decoder(TELEMETRY),
         telemetry: this.#encoder,
