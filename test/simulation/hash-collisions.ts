@@ -1,6 +1,6 @@
 /**
- * Two names with one id cannot be found by trying, so a copy of the modules has a hash that takes
- * the metric `twin-b` for `twin-a`. Whoever meets both must refuse, before it stores a sample.
+ * The few names of a schedule never have one id by chance, so a copy of the modules has a hash that
+ * takes the metric `twin-b` for `twin-a`. Whoever meets both must refuse, before it stores a sample.
  */
 import type { Edit } from './modules.ts'
 
