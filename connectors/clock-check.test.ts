@@ -77,7 +77,7 @@ describe('a message from the future', () => {
   })
 
   it('is moved as a whole to its receive time under restamp, and counted', () => {
-    const message = [readingAt(NOW + DAY_MS - 500), readingAt(NOW + DAY_MS), { ts: 5, values: {} }]
+    const message = [readingAt(NOW + DAY_MS - 500), readingAt(NOW + DAY_MS)]
     const { telemetry } = say(open('restamp'), message)
     const { times, shiftMs } = timesOf(telemetry)
     assert.equal(shiftMs, DAY_MS)
@@ -91,6 +91,22 @@ describe('a message from the future', () => {
       assert.equal(say(open(policy), [readingAt(NOW + DAY_MS), { a: 1 }]).reason, 'clock_skew')
     }
     assert.equal(restamped(), 0)
+  })
+})
+
+describe('readings without values', () => {
+  it('say nothing about the clock of the others, whatever time they carry', () => {
+    for (const ts of [0, TIME_MS_MAX - 1]) {
+      const { telemetry } = say(open('restamp'), [{ ts, values: {} }, readingAt(NOW - 500)])
+      assert.deepEqual(timesOf(telemetry), { times: [NOW - 500, NOW - 500, NOW - 500], shiftMs: 0 })
+      assert.equal(say(open('reject'), [{ ts, values: {} }, readingAt(NOW)]).reason, undefined)
+    }
+  })
+
+  it('are no second clock: the message is moved as if they were not there', () => {
+    const { telemetry } = say(open('restamp'), [{}, readingAt(NOW + 5 * DAY_MS)])
+    assert.deepEqual(timesOf(telemetry), { times: [NOW, NOW, NOW], shiftMs: 5 * DAY_MS })
+    assert.equal(telemetry?.stamped, true)
   })
 })
 

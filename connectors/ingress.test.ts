@@ -3,7 +3,12 @@ import assert from 'node:assert/strict'
 import { beforeEach, describe, it } from 'node:test'
 import { Metrics } from '../platform/observe/metrics.ts'
 import { DEAD_LETTER_HEADERS } from '../schemas/dead-letter.ts'
-import { DAY_MS, METRICS_PER_DEVICE_MAX, type Telemetry } from '../schemas/telemetry.ts'
+import {
+  CLOCK_SKEW_MS_MAX,
+  DAY_MS,
+  METRICS_PER_DEVICE_MAX,
+  type Telemetry,
+} from '../schemas/telemetry.ts'
 import { partitionOf } from '../schemas/topics.ts'
 import { DeviceLanes } from './device-lanes.ts'
 import { HoldingWriter } from './testing/holding-writer.ts'
@@ -23,12 +28,16 @@ beforeEach(() => {
   metrics = new Metrics({ role: 'test', processMetrics: false })
   tally = new Tally(metrics)
   told = []
-  ingress = new Ingress({
+  ingress = gateFor(100)
+})
+
+function gateFor(payloadBytesMax: number): Ingress {
+  return new Ingress({
     writer,
     lanes: new DeviceLanes(PARTITIONS),
     tally,
     topicPrefix: 'x_',
-    payloadBytesMax: 100,
+    payloadBytesMax,
     acceptedAgeMs: 30 * DAY_MS,
     encode: (telemetry) => Buffer.from(JSON.stringify(telemetry)),
     deadLetterSource: { service: 'connectors', version: '1.2.3' },
@@ -36,7 +45,7 @@ beforeEach(() => {
     quarantinePartitions: 3,
     refusals: { refused: (lane, refusal) => told.push([lane.device, refusal.reason]) },
   })
-})
+}
 
 function say(device: string, payload: string | Buffer, receivedAtMs = NOW): Acceptance {
   const lane = ingress.openLane('acme', device)
@@ -154,6 +163,46 @@ describe('receive stamps', () => {
     const now = ingress.accept(lane, { ...submission, receivedAtMs: NOW })
     assert.deepEqual(now, { kind: 'busy', retryAfterMs: 1 })
     assert.equal(ingress.accept(lane, { ...submission, receivedAtMs: NOW + 1 }).kind, 'taken')
+  })
+})
+
+describe('a message of many readings without times', () => {
+  const readings = (count: number) => `[${'{"a":1},'.repeat(count - 1)}{"a":2}]`
+  beforeEach(() => {
+    ingress = gateFor(500_000)
+  })
+
+  it('that is full of empty ones uses a stamp for each value only', () => {
+    for (const empty of [29_500, 43_000]) {
+      assert.equal(say('press-7', `[${'{},'.repeat(empty)}{"a":1}]`).kind, 'taken')
+    }
+    const stamps = [telemetry(0), telemetry(1)].map(({ numbers: [a] }) => [a?.t0, a?.dt])
+    assert.deepEqual(stamps, [
+      [NOW, [0]],
+      [NOW + 1, [0]],
+    ])
+  })
+
+  it('waits until the last of its stamps is near enough to the clock', () => {
+    assert.equal(say('press-7', readings(20_000)).kind, 'taken')
+    const held = say('press-7', readings(20_000))
+    assert.deepEqual(held, { kind: 'busy', retryAfterMs: 9_999 })
+    assert.equal(say('press-7', readings(20_000), NOW + 9_999).kind, 'taken')
+    for (const [at, receivedAtMs] of [NOW, NOW + 9_999].entries()) {
+      const [a] = telemetry(at).numbers
+      assert.ok((a?.t0 ?? 0) + (a?.dt.at(-1) ?? 0) <= receivedAtMs + CLOCK_SKEW_MS_MAX / 2)
+    }
+    assert.equal(writer.records.length, 2, 'what was held was not taken')
+  })
+
+  it('that no wait would help is refused in words', () => {
+    assert.equal(say('press-7', readings(30_000)).kind, 'taken')
+    const refused = say('press-8', readings(30_001))
+    assert.deepEqual(refused.kind === 'taken' && refused.verdict, {
+      kind: 'rejected',
+      reason: 'payload_shape_invalid',
+      detail: '30001 readings without "ts"; a message may have 30000',
+    })
   })
 })
 

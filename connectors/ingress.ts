@@ -23,7 +23,7 @@ import {
   nextStampMs,
   stampsGiven,
 } from './device-lanes.ts'
-import { decodeJson, type Refused } from './payload/json-payload.ts'
+import { type DecodedPayload, decodeJson, type Refused } from './payload/json-payload.ts'
 import type { RefusalLog } from './refusal-log.ts'
 import type { Tally, TallyCell } from './tally.ts'
 
@@ -66,8 +66,9 @@ export type IngressOptions = Readonly<{
 /** What a full queue suggests to protocols that can only name a time. */
 const RETRY_AFTER_MS = 1000
 /**
- * Several unstamped readings in one message use up stamps faster than time passes. A device that
- * has run this far ahead must wait for the clock, or its readings would count as clock skew.
+ * Several unstamped readings in one message use up stamps faster than time passes. A message whose
+ * last stamp would run this far ahead must wait for the clock, or its readings would count as clock
+ * skew behind the edge: there the limit is CLOCK_SKEW_MS_MAX, by the broker's clock too.
  */
 const STAMPS_AHEAD_MS_MAX = 30_000
 
@@ -113,21 +114,17 @@ export class Ingress {
   }
 
   accept(lane: DeviceLane, submission: Submission): Acceptance {
-    const { payload, receivedAtMs, refusal } = submission
+    const { receivedAtMs } = submission
     const firstStampMs = submission.stampMs ?? nextStampMs(lane, receivedAtMs)
     if (!this.#options.writer.hasRoom()) return this.#busyFor(RETRY_AFTER_MS)
-    const aheadMs = firstStampMs - receivedAtMs - STAMPS_AHEAD_MS_MAX
-    if (aheadMs > 0) return this.#busyFor(aheadMs)
+    const latestMs = receivedAtMs + STAMPS_AHEAD_MS_MAX
+    if (firstStampMs > latestMs) return this.#busyFor(firstStampMs - latestMs)
+    const decoded = this.#decode(submission, firstStampMs)
+    const stampsUsed = decoded.kind === 'decoded' ? decoded.stampsUsed : 0
+    const lastStampMs = firstStampMs + Math.max(0, stampsUsed - 1)
+    if (lastStampMs > latestMs) return this.#busyFor(lastStampMs - latestMs)
 
     this.#received[submission.protocol].count++
-    if (refusal !== undefined) return this.#refuse(lane, submission, refusal)
-    if (payload.length > this.#options.payloadBytesMax) {
-      return this.#refuse(lane, submission, {
-        reason: 'payload_too_large',
-        detail: `${payload.length} bytes; the limit is ${this.#options.payloadBytesMax}`,
-      })
-    }
-    const decoded = decodeJson(payload, firstStampMs)
     if (decoded.kind === 'refused') return this.#refuse(lane, submission, decoded)
     const shiftMs = this.#clockShiftMs(lane, decoded, { receivedAtMs, stampMs: firstStampMs })
     if (typeof shiftMs === 'object') return this.#refuse(lane, submission, shiftMs)
@@ -138,10 +135,7 @@ export class Ingress {
       })
     }
 
-    if (submission.stampMs === undefined) {
-      const lastStampMs = firstStampMs + Math.max(0, decoded.stampsUsed - 1)
-      stampsGiven(lane, lastStampMs, receivedAtMs)
-    }
+    if (submission.stampMs === undefined) stampsGiven(lane, lastStampMs, receivedAtMs)
     if (shiftMs !== 0) {
       shift(decoded.series, shiftMs)
       this.#restamped.count++
@@ -151,7 +145,7 @@ export class Ingress {
       device: lane.device,
       recvTs: firstStampMs,
       protocol: submission.protocol,
-      stamped: decoded.stampsUsed === 0,
+      stamped: stampsUsed === 0,
       numbers: decoded.series.numbers,
       booleans: decoded.series.booleans,
       strings: decoded.series.strings,
@@ -160,6 +154,20 @@ export class Ingress {
     })
     const durable = this.#store(lane, value)
     return { kind: 'taken', verdict: STORED, durable, stampMs: firstStampMs }
+  }
+
+  #decode({ payload, refusal }: Submission, firstStampMs: number): DecodedPayload {
+    if (refusal !== undefined) return { kind: 'refused', ...refusal }
+    const { payloadBytesMax } = this.#options
+    if (payload.length > payloadBytesMax) {
+      const detail = `${payload.length} bytes; the limit is ${payloadBytesMax}`
+      return { kind: 'refused', reason: 'payload_too_large', detail }
+    }
+    const decoded = decodeJson(payload, firstStampMs)
+    if (decoded.kind === 'refused' || decoded.stampsUsed <= STAMPS_AHEAD_MS_MAX) return decoded
+    // No waiting would help it.
+    const detail = `${decoded.stampsUsed} readings without "ts"; a message may have ${STAMPS_AHEAD_MS_MAX}`
+    return { kind: 'refused', reason: 'payload_shape_invalid', detail }
   }
 
   #store(lane: DeviceLane, value: Buffer): Promise<void> {

@@ -15,6 +15,8 @@
  * - The same name twice in one object is refused: one of the two values would vanish.
  * - Times are whole milliseconds from 1970 up to 2100. Whether they are believed is not decided
  *   here: clock-check.ts.
+ * - A reading without values is checked and then forgotten: it uses no stamp, and its time says
+ *   nothing about the clock of the others.
  * - `seq` beside `values` numbers a message: a whole number from 0 up to 2^52 - 1. An array is one
  *   message with several readings, which has no place for several numbers, so a `seq` in it is
  *   refused. Without `values` beside it `seq` is a metric like any other.
@@ -42,7 +44,7 @@ export type DecodedPayload =
       series: PackedSeries
       /** How many receive stamps were used up: firstStampMs, firstStampMs + 1, … */
       stampsUsed: number
-      /** The newest time that the device gave; undefined when it gave none. */
+      /** The newest time that the device gave to a value; undefined when it gave none. */
       newestMs: number | undefined
       /** The number that the device gave this message. */
       seq: number | null
@@ -121,10 +123,11 @@ function decodeMany(
     const reading = readingOf(document)
     if ('kind' in reading) return reading
     if (reading.seq !== null) return SEQ_IN_ARRAY
+    counted += memberCount(reading, document)
+    if (reading.names.length === 0) continue
     const at = reading.ts ?? firstStampMs + stampsUsed++
     if (reading.ts !== undefined) newestMs = Math.max(newestMs ?? 0, reading.ts)
     t0 = Math.min(t0, at)
-    counted += memberCount(reading, document)
     readings.push({ at, reading })
   }
 
