@@ -60,6 +60,7 @@ function stageOf(reason: DeadLetterReason): DeadLetterStage {
       return 'schema'
     case 'clock_skew':
     case 'too_late':
+    case 'partition_wrong':
     case 'crashed_process':
       return 'semantic'
     case 'sink_refused':

@@ -46,7 +46,7 @@ class FedFold {
     this.#devices = devices
     this.fold = new PartitionFold(
       {
-        ...{ partition: 0, idleSeriesMax, foldEpoch: FOLD_EPOCH },
+        ...{ partition: 0, partitions: 1, idleSeriesMax, foldEpoch: FOLD_EPOCH },
         ...{ latenessMs, acceptedAgeMs: DAY_MS },
       },
       freshCheckpoint(0),

@@ -50,7 +50,7 @@ async function flushed(
   log: readonly LoggedRecord[],
 ): Promise<void> {
   const sizes = { latenessMs: 15_000, acceptedAgeMs: ACCEPTED_AGE_MS, idleSeriesMax: 3 }
-  const fold = new PartitionFold({ partition: 0, foldEpoch: 1, ...sizes }, from)
+  const fold = new PartitionFold({ partition: 0, partitions: 1, foldEpoch: 1, ...sizes }, from)
   for (const { offset, appendMs, record } of log) {
     assert.ok(record)
     fold.accept(flatOf(record), offset, appendMs)

@@ -234,6 +234,9 @@ function quarantineStory(
 }
 
 function refusalStory({ reason, indexes }: RefusedSamples): DeadLetterStory {
+  if (reason === 'partition_wrong') {
+    return { stage: 'semantic', reason, detail: 'the device belongs into another partition' }
+  }
   const stage = reason === 'value_not_finite' || reason === 'time_invalid' ? 'validate' : 'semantic'
   const detail = `${indexes.length} samples of this record were not stored`
   return { stage, reason, detail, samples: indexes }

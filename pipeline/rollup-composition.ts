@@ -16,7 +16,12 @@ import { DeadLetterWriter } from './dead-letters/dead-letter-writer.ts'
 import { RecordsQuarantined } from './dead-letters/refusal-sink.ts'
 import { LivePublisher } from './live-publisher.ts'
 import { RenewedService } from './renewed-service.ts'
-import { type RollupOptions, type RollupPorts, RollupService } from './rollup-service.ts'
+import {
+  type ReadTopic,
+  type RollupOptions,
+  type RollupPorts,
+  RollupService,
+} from './rollup-service.ts'
 import type { RollupSink } from './sinks/rollup-sink.ts'
 import type { Timers } from './timers.ts'
 
@@ -78,17 +83,19 @@ export async function composeRollup(parts: RollupParts): Promise<readonly Servic
     encoder: codecs.windowUpdates,
     published: (windows) => parts.metrics.add('weir_pipeline_live_windows_total', windows),
   })
+  const topic = topicOf(TELEMETRY.name)
+  const read = { topic, partitions: await admin.partitionCount(topic) }
   await admin.close()
   const writers = { writer, deadLetters, live }
   const { seriesSalt } = parts
   const rollup =
     seriesSalt === undefined
-      ? renewedRollup(parts, writers)
+      ? renewedRollup(parts, read, writers)
       : new AwaitedService({
           name: 'rollup',
           ask: seriesSalt,
           make: (salt) =>
-            renewedRollup({ ...parts, options: { ...options, seriesSalt: salt } }, writers),
+            renewedRollup({ ...parts, options: { ...options, seriesSalt: salt } }, read, writers),
           waiting: (error) =>
             parts.logger.warn('nothing is read yet: the tables do not say their salt', {
               error: error.message,
@@ -100,10 +107,10 @@ export async function composeRollup(parts: RollupParts): Promise<readonly Servic
 
 type Writers = Pick<RollupPorts, 'writer' | 'deadLetters' | 'live'>
 
-const renewedRollup = (parts: RollupParts, writers: Writers): Service =>
+const renewedRollup = (parts: RollupParts, read: ReadTopic, writers: Writers): Service =>
   new RenewedService({
     ...{ clock: parts.clock, timers: parts.timers },
-    make: () => rollupService(parts, writers),
+    make: () => rollupService(parts, read, writers),
     mayRenew: (error) => error instanceof RecordsQuarantined,
     renewing: (error, delayMs) =>
       parts.logger.error('records are quarantined: partitions start again from their last commit', {
@@ -111,19 +118,18 @@ const renewedRollup = (parts: RollupParts, writers: Writers): Service =>
       }),
   })
 
-function rollupService(parts: RollupParts, writers: Writers): RollupService {
+function rollupService(parts: RollupParts, read: ReadTopic, writers: Writers): RollupService {
   const { log, codecs, options } = parts
-  const topic = options.topicPrefix + TELEMETRY.name
   const group = `${options.topicPrefix}rollup`
   return new RollupService(
     {
       ...parts,
       ...writers,
-      consumer: (handler) => log.consumer({ name: 'rollup', group, topics: [topic], handler }),
+      consumer: (handler) => log.consumer({ name: 'rollup', group, topics: [read.topic], handler }),
       admin: log.admin(),
       decoder: codecs.decoder,
       encoder: codecs.telemetry,
     },
-    { ...options, topic },
+    { ...options, ...read },
   )
 }

@@ -92,6 +92,9 @@ export type RollupOptions = Pick<
     seriesSalt?: string
   }>
 
+/** What is read; its number of partitions never changes (schemas/topics.ts). */
+export type ReadTopic = Readonly<{ topic: string; partitions: number }>
+
 const SCHEMA_RETRY_MS = 1_000
 /** Flushes of a partition that may be written before the first of them is committed. */
 const UNSETTLED_MAX = 8
@@ -102,7 +105,7 @@ export class RollupService implements Service {
   readonly name = 'rollup'
   readonly failure: Promise<never>
   readonly #ports: RollupPorts
-  readonly #options: RollupOptions & Readonly<{ topic: string }>
+  readonly #options: RollupOptions & ReadTopic
   readonly #consumer: LogConsumer
   readonly #meter: RollupMeter
   readonly #gate: ByteGate
@@ -118,7 +121,7 @@ export class RollupService implements Service {
   readonly #ending = new AbortController()
   #drained: Promise<void> | undefined
 
-  constructor(ports: RollupPorts, options: RollupOptions & Readonly<{ topic: string }>) {
+  constructor(ports: RollupPorts, options: RollupOptions & ReadTopic) {
     this.#ports = ports
     this.#options = options
     // Every partition may wait for something at once.
@@ -194,12 +197,12 @@ export class RollupService implements Service {
       return runner.nextOffset
     }
     this.#revoked(partition)
-    const { latenessMs, idleSeriesMax } = this.#options
+    const { partitions, latenessMs, idleSeriesMax } = this.#options
     const age = acceptedAgeMs(this.#options)
     const foldEpoch = this.#options.foldEpoch ?? FOLD_EPOCH
     const seriesSalt = this.#options.seriesSalt ?? ''
     const sizes = { latenessMs, acceptedAgeMs: age, idleSeriesMax }
-    const foldOptions = { partition, ...sizes, foldEpoch, seriesSalt }
+    const foldOptions = { partition, partitions, ...sizes, foldEpoch, seriesSalt }
     const start = { assignment, checkpoint }
     this.#runners.set(partition, new PartitionRunner(this.#runnerPorts, foldOptions, start))
     return checkpoint.resumeOffset

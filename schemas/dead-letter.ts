@@ -45,6 +45,7 @@ export type DeadLetterReason =
   | 'time_invalid'
   | 'clock_skew'
   | 'too_late'
+  | 'partition_wrong'
   | 'crashed_process'
   | 'sink_refused'
 /** Longest text of the `dlq.error` header, in characters. It never echoes a payload. */

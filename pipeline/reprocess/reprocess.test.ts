@@ -99,7 +99,8 @@ class Release {
   begin(foldEpoch: number): void {
     const restored = parseCheckpoint(this.committed.offset, this.committed.metadata)
     const checkpoint = restored ?? assert.fail('unreadable commit')
-    const options = { partition: 0, latenessMs: 15_000, acceptedAgeMs: ACCEPTED_AGE_MS }
+    const place = { partition: 0, partitions: 1 }
+    const options = { ...place, latenessMs: 15_000, acceptedAgeMs: ACCEPTED_AGE_MS }
     this.#fold = new PartitionFold({ ...options, idleSeriesMax: 3, foldEpoch }, checkpoint)
     this.#next = checkpoint.resumeOffset
   }

@@ -7,11 +7,13 @@ import { ACCEPTED_AGE_MS, emptyRecord, LOG_START_MS, logs } from '../testing/fol
 import { PartitionFold } from './partition-fold.ts'
 import type { FoldSnapshot } from './fold-snapshot.ts'
 import { TelemetryReader } from '../../schemas/telemetry-reader.ts'
+import { partitionOf } from '../../schemas/topics.ts'
 import { flatOf } from '../testing/flat-telemetry.ts'
 import type { RollupRow } from './rollup-row.ts'
 
 const OPTIONS = {
   partition: 0,
+  partitions: 1,
   latenessMs: 15_000,
   acceptedAgeMs: ACCEPTED_AGE_MS,
   idleSeriesMax: 1_000,
@@ -223,6 +225,27 @@ test('samples from the future, from before the raw table, and not finite are ref
   assert.deepEqual(refused, { reason: 'too_late', indexes: [0, 1, 3, 4] })
   const raw = fold.snapshot()?.raw
   assert.deepEqual([raw?.count, raw?.values[0]], [1, 3])
+})
+
+test('a record of a device of another partition is refused whole, and again while replaying', () => {
+  const partitions = 2
+  const home = partitionOf(Buffer.from('acme/d0'), partitions)
+  const away = { ...OPTIONS, partition: 1 - home, partitions }
+  const fold = new PartitionFold(away, freshCheckpoint(0))
+  const record = single(LOG_START_MS, 1)
+  const refused = fold.accept(flatOf(record), 0, LOG_START_MS)
+  assert.deepEqual(refused, { reason: 'partition_wrong', indexes: [0] })
+  const snapshot = fold.snapshot()
+  assert.deepEqual([snapshot?.raw.count, rowsOf(snapshot), fold.openWindowCount], [0, [], 0])
+  assert.equal(snapshot?.checkpoint.resumeOffset, 1)
+
+  const replayed = { ...freshCheckpoint(0), position: 1 }
+  const successor = new PartitionFold(away, replayed)
+  assert.equal(successor.accept(flatOf(record), 0, LOG_START_MS), undefined)
+  assert.equal(successor.openWindowCount, 0)
+  const atHome = new PartitionFold({ ...away, partition: home }, freshCheckpoint(0))
+  assert.equal(atHome.accept(flatOf(record), 0, LOG_START_MS), undefined)
+  assert.equal(atHome.openWindowCount, 2)
 })
 
 test('a connector clock that runs ahead moves neither the watermark nor what is believable', () => {

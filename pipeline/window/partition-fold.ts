@@ -20,6 +20,8 @@ import { versionOf } from './window-version.ts'
 
 export type FoldOptions = Readonly<{
   partition: number
+  /** Of the topic, for as long as it exists: whose device's records lie here. */
+  partitions: number
   /** L: how far behind the newest event time a window still takes samples. */
   latenessMs: number
   /** A sample older than this when it is appended is refused: its raw rows may have expired. */
@@ -88,7 +90,7 @@ export class PartitionFold {
 
   constructor(options: FoldOptions, restored: FoldCheckpoint) {
     this.#options = options
-    this.#directory = new SeriesDirectory(options.idleSeriesMax, options.seriesSalt ?? '')
+    this.#directory = new SeriesDirectory(options.idleSeriesMax, options, options.seriesSalt ?? '')
     this.#shelf = new WindowShelf(options.partition)
     this.#raw = new RawRows(options.partition)
     this.#position = restored.position
@@ -137,13 +139,15 @@ export class PartitionFold {
   /** Folds one record. Answers the samples that must be dead-lettered before P may be committed. */
   accept(record: TelemetryReader, offset: number, appendMs: number): RefusedSamples | undefined {
     const series = this.#series
-    if (record.entryCount > 0) this.#directory.resolve(record, series)
+    const isAtHome = record.entryCount === 0 || this.#directory.resolve(record, series)
     const replay = offset < this.#position
     const context = this.#context
     const { acceptedAgeMs } = this.#options
     context.begin(record, series, offset, appendMs, replay, acceptedAgeMs)
-    this.#takeSamples(record, context)
-    if (record.seq >= 0 && !replay) this.#noteMessage(record, context)
+    if (isAtHome) {
+      this.#takeSamples(record, context)
+      if (record.seq >= 0 && !replay) this.#noteMessage(record, context)
+    } else this.#refuseAll(record, context)
     this.#pass(context)
     return context.refused
   }
@@ -286,6 +290,14 @@ export class PartitionFold {
     this.counts.refusedSamples += 1
     context.refused ??= { reason, indexes: [] }
     context.refused.indexes.push(index)
+  }
+
+  /**
+   * The device's other records lie in another partition. Whoever folds that one cannot know of
+   * this record: of two windows that each hold a part, one would overwrite the other.
+   */
+  #refuseAll(record: TelemetryReader, context: RecordContext): void {
+    for (let k = 0; k < record.sampleCount; k += 1) this.#refuse(context, k, 'partition_wrong')
   }
 
   #noteMessage(record: TelemetryReader, { offset }: RecordContext): void {

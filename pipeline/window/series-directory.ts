@@ -5,6 +5,7 @@
  * the series table.
  */
 import { BOOLEAN, NUMBER, type TelemetryReader } from '../../schemas/telemetry-reader.ts'
+import { deviceKey, partitionOf } from '../../schemas/topics.ts'
 import type { SeriesKind } from '../../schemas/window-update.ts'
 import { ByteIndex } from './byte-index.ts'
 import { Series } from './series.ts'
@@ -22,8 +23,12 @@ const KIND_MASK = (1 << KIND_BITS) - 1
 const kindOf = (code: number): SeriesKind =>
   code === NUMBER ? 'number' : code === BOOLEAN ? 'boolean' : 'text'
 
+/** A partition, and of how many its topic has. */
+type PartitionPlace = Readonly<{ partition: number; partitions: number }>
+
 export class SeriesDirectory {
   readonly #seriesMax: number
+  readonly #place: PartitionPlace
   readonly #salt: string
   #sweepAbove: number
   #index = new ByteIndex()
@@ -34,8 +39,9 @@ export class SeriesDirectory {
   #numberEnd = 0
 
   /** `salt`: of the ids, as seriesIdOf takes it. */
-  constructor(seriesMax: number, salt: string) {
+  constructor(seriesMax: number, place: PartitionPlace, salt: string) {
     this.#seriesMax = seriesMax
+    this.#place = place
     this.#salt = salt
     this.#sweepAbove = seriesMax
   }
@@ -49,12 +55,17 @@ export class SeriesDirectory {
     return this.#numberEnd
   }
 
-  /** Writes the series of each entry of the record to `into`. */
-  resolve(record: TelemetryReader, into: Series[]): void {
+  /**
+   * Writes the series of each entry of the record to `into`. False: the device's records belong
+   * into another partition, and nothing was written.
+   */
+  resolve(record: TelemetryReader, into: Series[]): boolean {
     const device = this.#deviceOf(record)
+    if (device === undefined) return false
     for (let entry = 0; entry < record.entryCount; entry += 1) {
       into[entry] = this.#seriesOf(device, record, entry)
     }
+    return true
   }
 
   /** Called between records. A sweep leaves what is open, and the next waits for twice that. */
@@ -74,7 +85,7 @@ export class SeriesDirectory {
     this.#sweepAbove = Math.max(this.#seriesMax, this.#size * 2)
   }
 
-  #deviceOf(record: TelemetryReader): Device {
+  #deviceOf(record: TelemetryReader): Device | undefined {
     const { bytes, identityFrom, identityTo } = record
     const known = this.#devices[this.#index.find(bytes, identityFrom, identityTo)]
     if (known !== undefined) return known
@@ -83,9 +94,16 @@ export class SeriesDirectory {
     // Other bytes may spell the same names; those stay unknown, and come here each time.
     const spelled = this.#devices[this.#index.find(key, 0, key.length)]
     if (spelled !== undefined) return spelled
+    // Asked once for a device that is at home; others are never remembered.
+    if (!this.#isAtHome(tenant, name)) return undefined
     const device = { tenant, name, series: [], labels: [] }
     this.#devices[this.#index.add(key, 0, key.length)] = device
     return device
+  }
+
+  #isAtHome(tenant: string, device: string): boolean {
+    const { partition, partitions } = this.#place
+    return partitionOf(Buffer.from(deviceKey(tenant, device)), partitions) === partition
   }
 
   #seriesOf(device: Device, record: TelemetryReader, entry: number): Series {

@@ -5,6 +5,7 @@
  */
 import { createAvroEncoder } from '../../schemas/avro-codec.ts'
 import { type Telemetry, TELEMETRY_SCHEMA, tickRecord } from '../../schemas/telemetry.ts'
+import { deviceKey, partitionOf } from '../../schemas/topics.ts'
 import type { Plan } from './plan.ts'
 import type { Random } from './random.ts'
 
@@ -33,6 +34,16 @@ const GRID_MS = 700
 
 type Device = Readonly<{ tenant: string; device: string; partition: number }>
 
+/** A device of this name, or nearly, whose records lie in the partition. */
+// oxlint-disable-next-line max-params -- once per device of a plan
+function nameFor(tenant: string, name: string, partition: number, partitions: number): string {
+  let device = name
+  while (partitionOf(Buffer.from(deviceKey(tenant, device)), partitions) !== partition) {
+    device += "'"
+  }
+  return device
+}
+
 export class Traffic {
   readonly #random: Random
   readonly #plan: Plan
@@ -43,12 +54,16 @@ export class Traffic {
     this.#random = random
     this.#plan = plan
     const devices = random.between(1, 3) + plan.partitions - 1
-    this.#devices = Array.from({ length: devices }, (_, n) => ({
+    this.#devices = Array.from({ length: devices }, (_, n) => {
       // Two tenants may well name their devices alike.
-      tenant: n % 2 === 0 ? 'acme' : 'bolt',
-      device: `d${n >> 1}`,
-      partition: n % plan.partitions,
-    }))
+      const tenant = n % 2 === 0 ? 'acme' : 'bolt'
+      const partition = n % plan.partitions
+      return {
+        tenant,
+        partition,
+        device: nameFor(tenant, `d${n >> 1}`, partition, plan.partitions),
+      }
+    })
   }
 
   /** The next record, appended at about this time. */

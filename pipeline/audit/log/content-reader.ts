@@ -60,7 +60,8 @@ export class ContentReader {
     const tally = this.#parts.books.tally(tenant, from.hourMs)
     tally.records += 1
     tally.produced += telemetry.sampleCount
-    const mustBeRefused = refusedSamples(telemetry, timestampMs, this.#parts.acceptedAgeMs)
+    const place = { partition, partitions: cut.partitions.size, appendMs: timestampMs }
+    const mustBeRefused = refusedSamples(telemetry, place, this.#parts.acceptedAgeMs)
     if (letter !== undefined) addLetter(tally, letter.reason, 1)
     this.#checkLetter(tally, from, { letter, mustBeRefused })
     this.#takeSamples(telemetry, { tenant, from, slice, tally, letter, mustBeRefused })

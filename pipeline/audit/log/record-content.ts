@@ -4,13 +4,20 @@
  */
 import type { TelemetryReader } from '../../../schemas/telemetry-reader.ts'
 import { clampMs, timeRefusal } from '../../../schemas/telemetry.ts'
+import { deviceKey, partitionOf } from '../../../schemas/topics.ts'
+
+export type RecordPlace = Readonly<{ partition: number; partitions: number; appendMs: number }>
 
 /** Indexes of the samples of a record that may not be stored. */
 export function refusedSamples(
   record: TelemetryReader,
-  appendMs: number,
+  { partition, partitions, appendMs }: RecordPlace,
   acceptedAgeMs: number,
 ): ReadonlySet<number> {
+  const key = Buffer.from(deviceKey(record.tenant, record.device))
+  if (partitionOf(key, partitions) !== partition) {
+    return new Set(Array.from({ length: record.sampleCount }, (_, k) => k))
+  }
   const clamp = clampMs(record.recvTs, appendMs)
   let refused: Set<number> | undefined
   for (let k = 0; k < record.sampleCount; k += 1) {
