@@ -5,7 +5,8 @@ import { systemClock } from '../platform/clock.ts'
 import { Failure } from '../platform/failure.ts'
 import type { RollupSink } from './sinks/rollup-sink.ts'
 import { BASE_MS, rollupWorld, SERIES, unreliable } from './testing/rollup-world.ts'
-import { checkpointMetadata } from './window/checkpoint.ts'
+import type { Checkpoint } from '../platform/kafka/log.ts'
+import { checkpointMetadata, type FoldCheckpoint, parseCheckpoint } from './window/checkpoint.ts'
 
 test('while the tables are away nothing is committed, and when they are back nothing is missing', async () => {
   const { push, start, sink, until, position, settled, minute } = rollupWorld()
@@ -228,6 +229,51 @@ test('records that the log lost before they were read cannot make a window small
   assert.equal(minute(BASE_MS)?.aggregate.count, 5)
   await second.stop()
 })
+
+const IMPOSSIBLE: Readonly<Record<string, (c: FoldCheckpoint) => Checkpoint>> = {
+  'whose offset was moved to P alone': (c) => ({
+    offset: c.position,
+    metadata: checkpointMetadata(c),
+  }),
+  'that says records passed, and no time': (c) => ({
+    offset: c.position,
+    metadata: `v2;${c.position};0;0`,
+  }),
+  'whose P is before its S': (c) => ({
+    offset: c.resumeOffset,
+    metadata: checkpointMetadata({ ...c, position: c.resumeOffset - 1 }),
+  }),
+  'that closed what no clock has reached': (c) => ({
+    offset: c.position,
+    metadata: checkpointMetadata({
+      ...c,
+      resumeOffset: c.position,
+      closedToMs: Number.MAX_SAFE_INTEGER,
+    }),
+  }),
+}
+for (const [which, wrong] of Object.entries(IMPOSSIBLE)) {
+  test(`a commit ${which} is not believed: windows are left to raw, loudly`, async () => {
+    const { push, start, settled, committed, commit, minute } = rollupWorld()
+    for (let n = 0; n < 4; n += 1) push(BASE_MS + n - 60_000)
+    for (let n = 0; n < 4; n += 1) push(BASE_MS + n + 20_000)
+    const first = await start()
+    await settled()
+    await first.stop()
+    const at = committed() ?? assert.fail('no commit')
+    const checkpoint = parseCheckpoint(at.offset, at.metadata) ?? assert.fail('not readable')
+    assert.ok(checkpoint.resumeOffset > 0 && checkpoint.resumeOffset < checkpoint.position)
+    commit(wrong(checkpoint))
+    push(BASE_MS + 30_000)
+    const second = await start()
+    await settled()
+    assert.equal(minute(BASE_MS)?.aggregate.count, 5)
+    assert.equal(minute(BASE_MS)?.final, true, 'a window that is left to raw is one that closed')
+    assert.equal(await second.metric('weir_offset_gap_total'), 1)
+    assert.match(second.lines.join(''), /commit metadata is not readable/)
+    await second.stop()
+  })
+}
 
 test('a log shorter than what was counted stops the service instead of counting other records', async () => {
   const { push, start, commit } = rollupWorld()

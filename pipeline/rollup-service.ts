@@ -47,6 +47,7 @@ import {
   distrustingCheckpoint,
   type FoldCheckpoint,
   freshCheckpoint,
+  isBelievable,
   parseCheckpoint,
 } from './window/checkpoint.ts'
 import type { RollupRows } from './window/rollup-row.ts'
@@ -214,7 +215,9 @@ export class RollupService implements Service {
     // Where the log begins later than at 0, the consumer jumps there and the runner sees a gap.
     if (committed === undefined) return freshCheckpoint(0)
     const read = parseCheckpoint(committed.offset, committed.metadata)
-    if (read !== undefined) {
+    const believed = read === undefined ? false : await this.#believes(assignment, read)
+    if (believed === undefined) return undefined
+    if (read !== undefined && believed) {
       const range = await this.#rangeOf(topic, partition)
       if (range === undefined) return undefined
       this.#refuseShortLog(assignment, read.position, range.end)
@@ -234,6 +237,16 @@ export class RollupService implements Service {
     const { earliest, end } = range
     // Beyond the end it says nothing of what was counted, and the end moves while we look.
     return distrustingCheckpoint(offset > end ? earliest : offset, newestMs)
+  }
+
+  /** The log is asked only where a checkpoint is ahead of our clock, which a restart seldom finds. */
+  async #believes(
+    { topic, partition }: Assignment,
+    read: FoldCheckpoint,
+  ): Promise<boolean | undefined> {
+    if (isBelievable(read, this.#ports.clock.nowMs())) return true
+    const newestMs = await this.#reading(() => largestAppendMs(this.#ports.admin, topic, partition))
+    return newestMs === undefined ? undefined : isBelievable(read, newestMs)
   }
 
   /** Offsets that were folded and are gone will be given to other records: nothing can be right. */

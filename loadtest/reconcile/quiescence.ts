@@ -1,6 +1,6 @@
 /**
  * Waits until everything that was acknowledged has been counted: the pipeline's position, which is
- * in the metadata of its commits (`v2;P;…`: every record before P is durable, corrections
+ * in the metadata of its commits (`v3;P;…`: every record before P is durable, corrections
  * included), has passed the end that each partition had after the last acknowledgement.
  */
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -5,6 +5,7 @@ import {
   checkpointMetadata,
   distrustedToMs,
   distrustingCheckpoint,
+  isBelievable,
   parseCheckpoint,
 } from './checkpoint.ts'
 import { boundaryAfterMs, CELL_MS, RESOLUTIONS_MS, windowStartMs } from './tumbling-windows.ts'
@@ -54,9 +55,43 @@ test('a commit of a release without hours and days has them all made up for', ()
 })
 
 test('metadata that is not ours is refused, never guessed at', () => {
-  const bad = ['', 'v1', 'v3;9;2;3', 'v2;1;2', 'v20;9;2;3', 'v1;1;2', 'v1;1;2;3;4', 'v1;-1;2;3', 'v1;1;x;3', 'v1;9;2;3;1', 'v2;9;2;3;', 'v2;9;2;3;*', 'v2;9;2;3;1,', 'v2;9;2;3;4', 'v1;1;2;3 ',
+  const bad = ['', 'v1', 'v3;9;2;3', 'v3;9;2;3;5;;00000000', 'v3;9;2;3;5;;', 'v2;1;2', 'v20;9;2;3', 'v1;1;2', 'v1;1;2;3;4', 'v1;-1;2;3', 'v1;1;x;3', 'v1;9;2;3;1', 'v2;9;2;3;', 'v2;9;2;3;*', 'v2;9;2;3;1,', 'v2;9;2;3;4', 'v1;1;2;3 ',
     'v1;1.5;2;3', 'v1;9999999999999999;2;3', 'v1;4;2;3', '\u0000', 'v1;1e3;2;3'] // prettier-ignore
   for (const metadata of bad) assert.equal(parseCheckpoint(5, metadata), undefined, metadata)
+})
+
+test('a release before this one is understood, but not where it says that no time passed', () => {
+  const old = { resumeOffset: 5, position: 9, closedToMs: 2, maxTsMs: 3, cascadedToMs: 2 }
+  assert.deepEqual(parseCheckpoint(5, 'v2;9;2;3'), old)
+  assert.deepEqual(parseCheckpoint(5, 'v2;9;2;3;1,2'), { ...old, skipped: [6, 8] })
+  assert.equal(parseCheckpoint(5, 'v2;9;0;0'), undefined)
+  assert.equal(parseCheckpoint(9, 'v2;9;0;0'), undefined)
+  assert.equal(parseCheckpoint(0, 'v2;0;0;0')?.position, 0)
+})
+
+test('metadata is of its own offset, and whole', () => {
+  const checkpoint = { resumeOffset: 5, position: 9, closedToMs: 2, maxTsMs: 3, cascadedToMs: 2 }
+  for (const skipped of [[], [6, 8]]) {
+    const metadata = checkpointMetadata({ ...checkpoint, skipped })
+    assert.notEqual(parseCheckpoint(5, metadata), undefined)
+    for (const offset of [0, 4, 6, 9]) assert.equal(parseCheckpoint(offset, metadata), undefined)
+    for (let at = 0; at < metadata.length; at += 1) {
+      const other = metadata[at] === '1' ? '2' : '1'
+      const changed = metadata.slice(0, at) + other + metadata.slice(at + 1)
+      assert.equal(parseCheckpoint(5, changed), undefined, changed)
+    }
+  }
+})
+
+test('no checkpoint is believed whose times are ahead of the log', () => {
+  const appendMs = 1_767_225_600_000
+  const at = (closedToMs: number, maxTsMs: number) =>
+    isBelievable({ ...distrustingCheckpoint(7, appendMs), closedToMs, maxTsMs }, appendMs)
+  assert.ok(isBelievable(distrustingCheckpoint(7, appendMs), appendMs))
+  assert.ok(at(appendMs - 15_000, appendMs))
+  assert.ok(!at(Number.MAX_SAFE_INTEGER, appendMs))
+  assert.ok(!at(appendMs, Number.MAX_SAFE_INTEGER))
+  assert.ok(!at(distrustedToMs(appendMs) + 1, appendMs))
 })
 
 test('the distrusting start counts every window as closed that an older record could lie in', () => {
