@@ -17,6 +17,7 @@ import { AuditBooks, type Finding, type HourTally } from './hour-tally.ts'
 import { LetterBook } from './log/letter-book.ts'
 import { hourOf, hourOfOffset, type LogCut, progressOf, readCut } from './log/log-cut.ts'
 import { type OffsetSpan, readLogRange } from './log/log-range.ts'
+import { readReplays } from './log/replayed-records.ts'
 import { auditNumbers } from './witness/number-audit.ts'
 import {
   countByOrigin,
@@ -251,6 +252,10 @@ class AuditRun {
       open.push(sample)
     }
     await this.#judgeOpen(slice, open)
+    const { displaced } = slice
+    const places = displaced.flatMap(({ row, first }) => [row, first])
+    const topic = this.#range.topicPrefix + TELEMETRY.name
+    slice.judgeDisplaced(await readReplays(this.#ports, topic, places))
   }
 
   /** Samples of one tenant without a row of their own. */

@@ -6,6 +6,7 @@ import { Failure } from '../../../platform/failure.ts'
 import type { Log, LogBatch } from '../../../platform/kafka/log.ts'
 import { every, type Timers } from '../../timers.ts'
 
+export type LogRangePorts = Readonly<{ log: Log; timers: Timers; signal: AbortSignal }>
 /** [from, to) */
 export type OffsetSpan = Readonly<{ from: number; to: number }>
 
@@ -15,7 +16,7 @@ const CLOSING_MS = 2_000
 
 /** `take` gets batches that may reach beyond the span: it looks at offsets below `to` only. */
 export async function readLogRange(
-  parts: Readonly<{ log: Log; timers: Timers; signal: AbortSignal }>,
+  parts: LogRangePorts,
   what: Readonly<{ name: string; topic: string; spans: ReadonlyMap<number, OffsetSpan> }>,
   take: (batch: LogBatch, span: OffsetSpan) => Promise<void>,
 ): Promise<void> {

@@ -36,6 +36,7 @@ function audited(
   log: readonly Delivery[],
   table: ReadonlyMap<string, StoredSample>,
   at: readonly number[],
+  isReplayOf: () => boolean = () => false,
 ): AuditBooks {
   const books = new AuditBooks()
   const ends = [...new Set([...at.filter((end) => end < log.length), log.length])]
@@ -61,6 +62,7 @@ function audited(
     for (const open of slice.open()) {
       slice.rowOfOpen(open, table.get(`${open.series.id} ${open.tsMs}`))
     }
+    slice.judgeDisplaced(isReplayOf)
     from = to
   }
   books.close()
@@ -107,4 +109,22 @@ test('one row deleted, altered, invented or displaced is one finding, and the bo
       for (const tally of books.tallies()) assert.equal(imbalance(tally), 0)
     }),
   )
+})
+
+test('a row that holds the replay of the first delivery is right, if its value is', () => {
+  const log = [0, 1, 2].map(() => ({ series: 0, ts: 5, value: 42 }))
+  const row = [...tableOf(log).values()][0] ?? assert.fail('no row')
+  const displaced = new Map([[keyOf(row), { ...row, offset: 2 }]])
+  // In one slice, and where the replay comes in a later one.
+  for (const at of [[], [1], [2], [1, 2]]) {
+    const books = audited(log, displaced, at, () => true)
+    assert.deepEqual(books.findings, [])
+    for (const tally of books.tallies()) assert.equal(imbalance(tally), 0)
+    assert.notDeepEqual(audited(log, displaced, at).findings, [])
+  }
+  const altered = new Map([[keyOf(row), { ...row, offset: 2, value: 43 }]])
+  for (const at of [[], [2]]) {
+    const [finding] = audited(log, altered, at, () => true).findings
+    assert.equal(finding?.kind, 'sample_altered')
+  }
 })

@@ -8,6 +8,10 @@
  *   a row that names a record of the slice holds what that record holds (else it is invented, or
  *   altered).
  *
+ * A row may hold a later delivery than the first: a record that could not be read when it was
+ * passed was dead-lettered, and counts since it was replayed. So such rows are judged last, by
+ * whoever knows which records replay which (judgeDisplaced).
+ *
  * Pure: rows come in by methods, tallies and findings go into the books.
  */
 import { type AuditBooks, type HourTally, timeText } from '../hour-tally.ts'
@@ -41,6 +45,16 @@ export type StoredSample = Readonly<{
 /** A sample whose row is still to be found. */
 export type OpenSample = Readonly<{ series: SeriesIdentity; tsMs: number }> & Delivery
 
+/** A row that stands for a later delivery of its sample than the first one we know. */
+export type Displaced = Readonly<{ row: StoredSample; first: Delivery }>
+type Wrong = Readonly<{
+  series: SeriesIdentity
+  row: StoredSample
+  text?: string
+  expected?: unknown
+  found?: unknown
+}>
+
 type SeriesSlice = Readonly<{ series: SeriesIdentity; byTs: Map<number, number> }>
 
 export class Slice {
@@ -52,6 +66,8 @@ export class Slice {
   readonly #values: number[] = []
   readonly #texts = new Map<number, string>()
   readonly #isFound: boolean[] = []
+  readonly #displaced: (Displaced & Readonly<{ tally: HourTally; wrong: Wrong; same: boolean }>)[] =
+    []
   #last: SeriesSlice | undefined
   #tsMsMin = Infinity
   #tsMsMax = -Infinity
@@ -108,17 +124,18 @@ export class Slice {
       return
     }
     this.#isFound[index] = true
-    const origin = this.#origin(index)
-    if (origin.offset !== row.offset) {
-      // The row counts for the hour it names, the sample for the hour of its first delivery.
-      if (hourMs !== origin.hourMs) this.#move(row.tenant, hourMs, origin.hourMs)
-      const text = `holds the delivery at ${where(row)}, not the first one at ${where(origin)}`
-      this.#altered(tally, { series: known.series, row, text })
-      return
-    }
+    const first = this.#origin(index)
     const expected = this.#texts.get(index) ?? this.#values[index]
     const found = known.series.kind === 'text' ? row.text : row.value
     const same = row.value === this.#values[index] && row.text === (this.#texts.get(index) ?? '')
+    if (first.offset !== row.offset) {
+      // The row counts for the hour it names, the sample for the hour of its first delivery.
+      if (hourMs !== first.hourMs) this.#move(row.tenant, hourMs, first.hourMs)
+      const text = `holds the delivery at ${where(row)}, not the first one at ${where(first)}`
+      const wrong = { series: known.series, row, text }
+      this.#displaced.push({ row, first, tally, wrong, same })
+      return
+    }
     if (!same) this.#altered(tally, { series: known.series, row, expected, found })
   }
 
@@ -147,7 +164,20 @@ export class Slice {
     tally.duplicates += 1
     if (row.offset < sample.offset || row.partition !== sample.partition) return
     const text = `holds the delivery at ${where(row)}, not the earlier one at ${where(sample)}`
-    this.#altered(tally, { series, row, text })
+    this.#displaced.push({ row, first: sample, tally, wrong: { series, row, text }, same: true })
+  }
+
+  /** Rows that hold a later delivery of their sample. */
+  get displaced(): readonly Displaced[] {
+    return this.#displaced
+  }
+
+  /** Those that hold a replay of the first delivery are right; the others are findings. */
+  judgeDisplaced(isReplayOf: (row: StoredSample, first: Delivery) => boolean): void {
+    for (const { row, first, tally, wrong, same } of this.#displaced) {
+      if (!same || !isReplayOf(row, first)) this.#altered(tally, wrong)
+    }
+    this.#displaced.length = 0
   }
 
   /** Samples and rows come series by series: mostly it is the one of the last question. */
@@ -184,16 +214,7 @@ export class Slice {
     inventedRow(this.#books, tally, row)
   }
 
-  #altered(
-    tally: HourTally,
-    what: Readonly<{
-      series: SeriesIdentity
-      row: StoredSample
-      text?: string
-      expected?: unknown
-      found?: unknown
-    }>,
-  ): void {
+  #altered(tally: HourTally, what: Wrong): void {
     tally.altered += 1
     const { series, row, expected, found } = what
     const wrong =
