@@ -1,6 +1,7 @@
 /** What an audit found, for people: a line for each tenant and hour, then sentences. Pure. */
 import type { AuditResult } from './audit-run.ts'
 import { emptyTally, type Finding, type HourTally } from './hour-tally.ts'
+import { terminalText } from './terminal-text.ts'
 
 /** As programs get it: sums of everything, dead letters as an object. */
 type TallyJson = Readonly<
@@ -84,7 +85,9 @@ function tableOf(tallies: readonly HourTally[]): readonly string[] {
   ]
   const rows = [
     ['hour (UTC)', 'tenant', ...columns.map(({ head }) => head)],
-    ...tallies.map((tally) => row(minute(tally.hourMs), tally.tenant || '(none)', tally)),
+    ...tallies.map((tally) =>
+      row(minute(tally.hourMs), terminalText(tally.tenant) || '(none)', tally),
+    ),
     ...(tallies.length > 1 ? [row('all', '', total)] : []),
   ]
   const widths = (rows[0] ?? []).map((_, at) =>
@@ -102,7 +105,9 @@ function notesOf({ cut, tallies }: Pick<AuditResult, 'cut' | 'tallies'>): readon
   const notes: string[] = []
   const letters = totalOf(tallies).deadLetters
   if (letters.size > 0) {
-    const counts = [...letters].map(([reason, count]) => `${grouped(count)} ${reason}`)
+    const counts = [...letters].map(
+      ([reason, count]) => `${grouped(count)} ${terminalText(reason)}`,
+    )
     notes.push(`Dead letters: ${counts.join(', ')}.`)
   }
   if (cut.openRecords > 0) {
@@ -118,7 +123,7 @@ function notesOf({ cut, tallies }: Pick<AuditResult, 'cut' | 'tallies'>): readon
 }
 
 const sentenceOf = ({ tenant, hourMs, text }: Finding): string =>
-  `${minute(hourMs)} ${tenant === '' ? '' : `${tenant}: `}${text}.`
+  `${minute(hourMs)} ${terminalText(`${tenant === '' ? '' : `${tenant}: `}${text}`)}.`
 
 function verdictOf(total: HourTally, findingCount: number): string {
   if (findingCount > 0)

@@ -20,6 +20,7 @@ import type { AuditPorts } from '../audit-run.ts'
 import { timeText } from '../hour-tally.ts'
 import { progressOf } from '../log/log-cut.ts'
 import { readRaw } from '../windows/window-tables.ts'
+import { terminalText } from '../terminal-text.ts'
 
 export type LedgerVerdict = {
   messagesAcknowledged: number
@@ -289,7 +290,7 @@ export function ledgerText(verdict: LedgerVerdict): string {
     `Ledger: ${n(messagesAcknowledged)} messages with ${n(samplesAcknowledged)} samples were ` +
       `acknowledged; ${n(missing)} missing, ${n(unknown)} never sent, ` +
       `${n(redelivered)} redelivered without a time of their own.`,
-    ...verdict.findings.map((text) => `  ${text}.`),
+    ...verdict.findings.map((text) => `  ${terminalText(text)}.`),
   ]
   return `${lines.join('\n')}\n`
 }
