@@ -7,6 +7,7 @@ import type { Metrics } from '../../platform/observe/metrics.ts'
 import { type AvroSchema, createAvroDecoder, createAvroEncoder } from '../../schemas/avro-codec.ts'
 import { DEAD_LETTER_HEADERS } from '../../schemas/dead-letter.ts'
 import { type Telemetry, TELEMETRY_SCHEMA } from '../../schemas/telemetry.ts'
+import { deviceKey, partitionOf } from '../../schemas/topics.ts'
 import { eventually } from '../../test/eventually.ts'
 import { readTopic } from '../../test/read-topic.ts'
 import { testStack } from '../../test/stack.ts'
@@ -22,6 +23,13 @@ function sample(value: number, tsMs = systemClock.nowMs(), device = 'd0'): Telem
   const record = emptyRecord(device, systemClock.nowMs())
   record.numbers.push({ metric: 'm', t0: tsMs, dt: [0], v: [value] })
   return record
+}
+
+/** A device whose records lie in this one of two partitions. */
+function deviceIn(partition: number): string {
+  for (let n = 0; ; n += 1) {
+    if (partitionOf(Buffer.from(deviceKey('acme', `d${n}`)), 2) === partition) return `d${n}`
+  }
 }
 
 async function pausedPartitions(metrics: Metrics): Promise<string[]> {
@@ -52,8 +60,9 @@ test('a flood of rubbish pauses its partition alone, until a person lets it thro
     const rubbish = Array.from({ length: 3_000 }, (_, n) => Buffer.from(`rubbish ${n}`))
     await Promise.all(rubbish.map((value) => deployment.sendRaw(0, KEY, value)))
     await paused(pipeline.metrics, '0 invalid_records')
-    await deployment.sendRaw(0, KEY, deployment.encoder.encode(sample(1)))
-    await deployment.sendRaw(1, KEY, deployment.encoder.encode(sample(2, undefined, 'd1')))
+    const ofTheFirst = sample(1, undefined, deviceIn(0))
+    await deployment.sendRaw(0, KEY, deployment.encoder.encode(ofTheFirst))
+    await deployment.sendRaw(1, KEY, deployment.encoder.encode(sample(2, undefined, deviceIn(1))))
     await eventually('the other partition', async () =>
       (await count(deployment, 'samples')) === 1 ? true : undefined,
     )
@@ -93,9 +102,10 @@ test('a partition waits for a schema, and for a registry that is down; the other
   const deployment = await deploy(2, { ...FAST, registryUrl: proxy.url })
   const pipeline = await deployment.start()
   try {
-    await deployment.sendRaw(0, KEY, encoder.encode(sample(1)))
+    const ofTheFirst = sample(1, undefined, deviceIn(0))
+    await deployment.sendRaw(0, KEY, encoder.encode(ofTheFirst))
     await paused(pipeline.metrics, '0 schema_unknown')
-    await deployment.sendRaw(1, KEY, deployment.encoder.encode(sample(2, undefined, 'd1')))
+    await deployment.sendRaw(1, KEY, deployment.encoder.encode(sample(2, undefined, deviceIn(1))))
     await eventually('the other partition', async () =>
       (await count(deployment, 'samples')) === 1 ? true : undefined,
     )
