@@ -20,6 +20,18 @@ export function encodeCursor(
   return Buffer.from(JSON.stringify(encoded)).toString('base64url')
 }
 
+/** A page of what was found when one item more than `limit` was asked for, and the next cursor. */
+export function pageOf<T>(
+  found: readonly T[],
+  limit: number,
+  cursorAfter: (last: T) => string,
+): { items: T[]; next: string | null } {
+  const items = found.slice(0, limit)
+  const last = items.at(-1)
+  const next = found.length > limit && last !== undefined ? cursorAfter(last) : null
+  return { items, next }
+}
+
 /** The position, or a Refusal when the cursor is not one that this question gave out. */
 export function decodeCursor(
   question: readonly unknown[],

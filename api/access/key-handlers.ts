@@ -3,7 +3,7 @@ import type { ApiKey, ShownKey } from '../../devices/access/api-key-store.ts'
 import { covers, type Grant, type Permission } from '../../devices/access/permission.ts'
 import type { ApiParts } from '../api-parts.ts'
 import type * as contract from '../contract/access.ts'
-import { decodeCursor, encodeCursor } from '../cursor.ts'
+import { decodeCursor, encodeCursor, pageOf } from '../cursor.ts'
 import { invalid, Refusal } from '../problem.ts'
 import type { Call, Reply } from '../route.ts'
 
@@ -34,12 +34,8 @@ export async function listKeys({ keys }: ApiParts, call: Call): Promise<Reply> {
   const cursor = call.parameters.text('cursor')
   const [after] = cursor === undefined ? [''] : decodeCursor(['keys'], cursor, ['string'])
   const found = await keys.list(call.tenant, String(after), limit + 1)
-  const items = found.slice(0, limit)
-  const last = items.at(-1)
-  const body: contract.KeyList = {
-    items: items.map(shown),
-    next: found.length > limit && last !== undefined ? encodeCursor(['keys'], [last.name]) : null,
-  }
+  const { items, next } = pageOf(found, limit, ({ name }) => encodeCursor(['keys'], [name]))
+  const body: contract.KeyList = { items: items.map(shown), next }
   return { status: 200, body }
 }
 
@@ -72,8 +68,7 @@ export async function listChanges({ changes }: ApiParts, call: Call): Promise<Re
   const beforeId = before === undefined ? undefined : Number(before)
   const page = { subject, actor, beforeId, limit: limit + 1 }
   const found = await changes.list(call.tenant, page)
-  const items = found.slice(0, limit)
-  const last = items.at(-1)
+  const { items, next } = pageOf(found, limit, ({ id }) => encodeCursor(question, [id]))
   const body: contract.ChangeList = {
     items: items.map(({ atMs, before: was, after: is, ...change }) => ({
       ...change,
@@ -81,7 +76,7 @@ export async function listChanges({ changes }: ApiParts, call: Call): Promise<Re
       ...(was === null ? {} : { before: was }),
       ...(is === null ? {} : { after: is }),
     })),
-    next: found.length > limit && last !== undefined ? encodeCursor(question, [last.id]) : null,
+    next,
   }
   return { status: 200, body }
 }

@@ -4,7 +4,7 @@ import type { Changed } from '../../devices/device-store.ts'
 import { followers } from '../../devices/lifecycle.ts'
 import type { ApiParts } from '../api-parts.ts'
 import type * as contract from '../contract/resources.ts'
-import { decodeCursor, encodeCursor } from '../cursor.ts'
+import { decodeCursor, encodeCursor, pageOf } from '../cursor.ts'
 import { LIMITS } from '../limits.ts'
 import { newestOfDevices } from '../readings/newest-values.ts'
 import { Refusal } from '../problem.ts'
@@ -41,12 +41,10 @@ export async function listDevices(parts: ApiParts, call: Call): Promise<Reply> {
     parts.devices.list(call.tenant, page),
     parts.devices.count(call.tenant, search, LIMITS.devicesCountedMax + 1),
   ])
-  const items = found.slice(0, limit)
-  const last = items.at(-1)
-  const more = found.length > limit && last !== undefined
+  const { items, next } = pageOf(found, limit, ({ id }) => encodeCursor(question, [id]))
   const body: contract.DeviceList = {
     items: await listed(parts, call, items),
-    next: more ? encodeCursor(question, [last.id]) : null,
+    next,
     ...(matching > LIMITS.devicesCountedMax ? {} : { total: matching }),
   }
   return { status: 200, body }

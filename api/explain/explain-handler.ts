@@ -3,7 +3,7 @@ import type { WindowPart } from '../../schemas/window-merge.ts'
 import type { ApiParts } from '../api-parts.ts'
 import type { Explanation, ExplanationVerdict, FieldCheck } from '../contract/explanation.ts'
 import { STORED_RESOLUTIONS, type StoredResolution } from '../contract/resources.ts'
-import { decodeCursor, encodeCursor } from '../cursor.ts'
+import { decodeCursor, encodeCursor, pageOf } from '../cursor.ts'
 import { existing } from '../devices/device-handlers.ts'
 import { LIMITS } from '../limits.ts'
 import { invalid } from '../problem.ts'
@@ -27,7 +27,7 @@ export async function explainWindow(parts: ApiParts, call: Call): Promise<Reply>
   }
   const [judgement, page] = await Promise.all([
     judged(parts, call.tenant, { series, resolution, window }),
-    pageOf(parts, call, { series, window, question: Object.values(frame) }),
+    samplesOf(parts, call, { series, window, question: Object.values(frame) }),
   ])
   const body: Explanation = { ...frame, ...judgement, ...page }
   return { status: 200, body }
@@ -106,7 +106,7 @@ const said = (verdict: ExplanationVerdict): Pick<Explanation, 'verdict' | 'detai
   detail: DETAILS[verdict],
 })
 
-async function pageOf(
+async function samplesOf(
   { evidence }: ApiParts,
   call: Call,
   {
@@ -125,8 +125,6 @@ async function pageOf(
   const afterMs = cursor === undefined ? -1 : Number(decodeCursor(asked, cursor, ['number'])[0])
   const span = { fromMs: Math.max(window.fromMs, afterMs + 1), toMs: window.toMs }
   const found = await evidence.samples(call.tenant, series, { ...span, limit: limit + 1 })
-  const samples = found.slice(0, limit)
-  const last = samples.at(-1)
-  const more = found.length > limit && last !== undefined
-  return { samples, next: more ? encodeCursor(asked, [last.at]) : null }
+  const { items, next } = pageOf(found, limit, ({ at }) => encodeCursor(asked, [at]))
+  return { samples: items, next }
 }

@@ -1,7 +1,7 @@
 /** What the endpoints of measurements do. */
 import type { ApiParts } from '../api-parts.ts'
 import type { Latest, Readings } from '../contract/resources.ts'
-import { decodeCursor, encodeCursor } from '../cursor.ts'
+import { decodeCursor, encodeCursor, pageOf } from '../cursor.ts'
 import { existing } from '../devices/device-handlers.ts'
 import { LIMITS } from '../limits.ts'
 import { invalid, Refusal } from '../problem.ts'
@@ -27,14 +27,11 @@ export async function getReadings(parts: ApiParts, call: Call): Promise<Reply> {
   const page = { ...span, after, limit: limit + 1 }
   const found = series.length === 0 ? [] : await parts.telemetry.readings(call.tenant, series, page)
 
-  const rows = found.slice(0, limit)
-  const last = rows.at(-1)
-  const more = found.length > limit && last !== undefined
-  const position = more ? [span.fromMs, span.toMs, last.reading.at, last.series] : []
-  const body: Readings = {
-    items: rows.map(({ reading }) => reading),
-    next: more ? encodeCursor(questionOf(call, [device.id, metric]), position) : null,
-  }
+  const question = questionOf(call, [device.id, metric])
+  const { items, next } = pageOf(found, limit, ({ reading, series: of }) =>
+    encodeCursor(question, [span.fromMs, span.toMs, reading.at, of]),
+  )
+  const body: Readings = { items: items.map(({ reading }) => reading), next }
   return { status: 200, body }
 }
 
