@@ -1,6 +1,7 @@
 /** What the endpoints work with. The composition root builds it; a route never makes its own. */
 import type { ApiKeyStore } from '../devices/access/api-key-store.ts'
 import type { ChangeLog } from '../devices/access/change-log.ts'
+import type { CredentialStore } from '../devices/credential-store.ts'
 import type { DeviceStore } from '../devices/device-store.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { AuditReader } from './audit/audit-reader.ts'
@@ -15,6 +16,7 @@ export type ApiParts = Readonly<{
   clock: Clock
   about: About
   devices: DeviceStore
+  credentials: CredentialStore
   keys: ApiKeyStore
   changes: ChangeLog
   telemetry: TelemetryReader

@@ -3,6 +3,7 @@
  * an error that a limit causes names it. The assertions at the end hold them against each other.
  */
 import assert from 'node:assert/strict'
+import { CREDENTIALS_PER_DEVICE_MAX } from '../devices/credential-store.ts'
 import { METRICS_PER_DEVICE_MAX } from '../schemas/telemetry.ts'
 
 export const LIMITS = {
@@ -18,6 +19,7 @@ export const LIMITS = {
   devicesPerPageDefault: 100,
   /** Above this many matches a list does not say how many there are. */
   devicesCountedMax: 100_000,
+  credentialsPerDeviceMax: CREDENTIALS_PER_DEVICE_MAX,
   keysPerPageMax: 500,
   keysPerPageDefault: 100,
   changesPerPageMax: 500,

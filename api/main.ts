@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { ApiKeyStore } from '../devices/access/api-key-store.ts'
 import { ChangeLog } from '../devices/access/change-log.ts'
+import { CredentialStore } from '../devices/credential-store.ts'
 import { DeviceStore } from '../devices/device-store.ts'
 import { Clickhouse } from '../platform/clickhouse/clickhouse.ts'
 import { StaticFiles } from '../platform/http/static-files.ts'
@@ -115,6 +116,7 @@ function partsOf(
       ...(options.publicMqttUrl === '' ? {} : { mqttUrl: options.publicMqttUrl }),
     },
     devices: new DeviceStore(postgres, options.credentialKey),
+    credentials: new CredentialStore(postgres, options.credentialKey),
     keys: new ApiKeyStore(postgres, options.credentialKey),
     changes: new ChangeLog(postgres),
     telemetry: new TelemetryReader(clickhouse),

@@ -2,6 +2,7 @@
 import { getAbout } from './about-handler.ts'
 import { ACCESS_ROUTES } from './access/access-routes.ts'
 import { getAudit } from './audit/audit-handler.ts'
+import { CREDENTIAL_ROUTES } from './devices/credential-routes.ts'
 import { DEVICE_ROUTES } from './devices/device-routes.ts'
 import { openApiOf } from './openapi.ts'
 import { FROM, TO } from './parameters.ts'
@@ -13,6 +14,7 @@ const API_VERSION = '1.0.0'
 
 export const ROUTES: readonly Route[] = [
   ...DEVICE_ROUTES,
+  ...CREDENTIAL_ROUTES,
   ...READING_ROUTES,
   ...ACCESS_ROUTES,
   {

@@ -6,6 +6,7 @@ import {
   DEVICE_STATES,
   STATE_REASON_CHARS_MAX,
 } from '../devices/device.ts'
+import { CREDENTIAL_NAME_PATTERN } from '../devices/credential-store.ts'
 import { API_KEY_NAME_PATTERN, OVERLAP_SECONDS_MAX } from '../devices/access/api-key-store.ts'
 import { PERMISSIONS, ROLES } from '../devices/access/permission.ts'
 import { FAILURE_CODES } from '../platform/failure-codes.ts'
@@ -241,6 +242,18 @@ const AUDIT_HOUR = {
   findings: { ...listOf({ type: 'string' }), description: 'The first ones, as sentences.' },
 } as const satisfies Record<string, JsonSchema>
 
+/** A time that a client sets. */
+const MOMENT: JsonSchema = { ...TIME, minimum: 0, maximum: LIMITS.timeMsMax }
+/** Of keys and of credentials. */
+const ROTATION: JsonSchema = object(
+  { overlapSeconds: { type: 'integer', minimum: 0, maximum: OVERLAP_SECONDS_MAX } },
+  ['overlapSeconds'],
+)
+const LAST_SECRET = {
+  lastUsedAt: { ...TIME, description: 'To within a minute; absent: never.' },
+  formerUntil: { ...TIME, description: 'Until then the secret before the last one works on.' },
+} as const satisfies Record<string, JsonSchema>
+
 export const SCHEMAS: Definitions = {
   Value: {
     type: ['number', 'boolean', 'string'],
@@ -274,12 +287,37 @@ export const SCHEMAS: Definitions = {
     },
     ['total'],
   ),
+  NewCredential: object(
+    {
+      name: { type: 'string', pattern: CREDENTIAL_NAME_PATTERN },
+      notBefore: MOMENT,
+      notAfter: MOMENT,
+    },
+    ['notBefore', 'notAfter'],
+  ),
+  DeviceCredential: object(
+    {
+      name: { type: 'string' },
+      username: { type: 'string' },
+      createdAt: TIME,
+      notBefore: { ...TIME, description: 'It works from then on; absent: from the beginning.' },
+      notAfter: { ...TIME, description: 'It works until then; absent: without an end.' },
+      ...LAST_SECRET,
+    },
+    ['notBefore', 'notAfter', ...Object.keys(LAST_SECRET)],
+  ),
+  CredentialRotation: ROTATION,
+  ShownCredential: {
+    ...object({ credential: ref('DeviceCredential'), secret: { type: 'string' } }),
+    description: 'The secret is shown in this answer only.',
+  },
+  CredentialList: object({ items: listOf(ref('DeviceCredential')) }),
   NewKey: object(
     {
       name: KEY_NAME,
       role: ROLE,
       scopes: SCOPES,
-      expiresAt: { ...TIME, minimum: 0, maximum: LIMITS.timeMsMax },
+      expiresAt: MOMENT,
     },
     [...['role', 'scopes', 'expiresAt']],
   ),
@@ -290,15 +328,11 @@ export const SCHEMAS: Definitions = {
       scopes: SCOPES,
       createdAt: TIME,
       expiresAt: { ...TIME, description: 'Absent: it does not expire.' },
-      lastUsedAt: { ...TIME, description: 'To within a minute; absent: never.' },
-      formerUntil: { ...TIME, description: 'Until then the secret before the last one works on.' },
+      ...LAST_SECRET,
     },
-    ['scopes', 'expiresAt', 'lastUsedAt', 'formerUntil'],
+    ['scopes', 'expiresAt', ...Object.keys(LAST_SECRET)],
   ),
-  KeyRotation: object(
-    { overlapSeconds: { type: 'integer', minimum: 0, maximum: OVERLAP_SECONDS_MAX } },
-    ['overlapSeconds'],
-  ),
+  KeyRotation: ROTATION,
   ShownKey: {
     ...object({ key: ref('Key'), secret: { type: 'string' } }),
     description: 'The secret is shown in this answer only.',

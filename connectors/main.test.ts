@@ -14,6 +14,7 @@ import { promisify } from 'node:util'
 import mqtt from 'mqtt'
 import { SYSTEM } from '../devices/access/change-log.ts'
 import type { ClockPolicy, DeviceState } from '../devices/device.ts'
+import { CredentialStore } from '../devices/credential-store.ts'
 import { DeviceStore } from '../devices/device-store.ts'
 import { systemClock } from '../platform/clock.ts'
 import { Failure } from '../platform/failure.ts'
@@ -174,6 +175,54 @@ describe('a device', () => {
   })
 })
 
+describe('a secret that was rotated', () => {
+  it('works on for its overlap, then its connections end and those of the new one do not', async () => {
+    const { username, secret } = await world.newDevice('rotated-1')
+    const connect = (password: string) =>
+      mqtt.connectAsync(world.mqttUrl, { username, password, reconnectPeriod: 0 })
+    const old = await connect(secret)
+    const ended = closed(old)
+    const newSecret = await world.rotate('rotated-1', 2)
+    const young = await connect(newSecret)
+    const older = await connect(secret)
+    const endedToo = closed(older)
+    await old.publishAsync('t', '{"ts":1700000000000,"values":{"a":1}}', { qos: 1 })
+    await Promise.all([ended, endedToo])
+    await young.publishAsync('t', '{"ts":1700000001000,"values":{"a":2}}', { qos: 1 })
+    assert.equal(young.connected, true)
+    await assert.rejects(connect(secret), { code: CONNACK.notAuthorized })
+    await young.endAsync()
+  })
+
+  it('without an overlap ends its connections at once', async () => {
+    const { username, secret } = await world.newDevice('rotated-2')
+    const options = { username, password: secret, reconnectPeriod: 0 }
+    const old = await mqtt.connectAsync(world.mqttUrl, options)
+    const ended = closed(old)
+    const password = await world.rotate('rotated-2', 0)
+    await ended
+    const young = await mqtt.connectAsync(world.mqttUrl, { ...options, password })
+    await young.endAsync()
+  })
+})
+
+describe('the last use of a credential', () => {
+  it('is noted, at the latest when the process ends', async () => {
+    const { username, secret } = await world.newDevice('used-1')
+    assert.deepEqual(await world.usesOf('used-1'), [undefined])
+    const role = await connectorsRole.build(world.context())
+    const started: Service[] = []
+    await startServices(role.services, started)
+    const fromMs = systemClock.nowMs()
+    const url = role.addresses()['mqtt'] ?? ''
+    const client = await mqtt.connectAsync(url, { username, password: secret })
+    await client.endAsync()
+    assert.deepEqual(await drainServices(started, DRAIN_MS, systemClock), [])
+    const [usedAtMs = 0] = await world.usesOf('used-1')
+    assert.ok(usedAtMs >= fromMs && usedAtMs <= systemClock.nowMs())
+  })
+})
+
 describe('without Postgres', () => {
   it('the process starts, and tells strangers to come again later', async () => {
     const nobody = `postgres://nobody@${HOST}:1/none`
@@ -209,6 +258,11 @@ describe('a taken port', () => {
   })
 })
 
+const closed = (client: mqtt.MqttClient): Promise<void> =>
+  new Promise((resolve) => {
+    client.once('close', resolve)
+  })
+
 async function mosquitto(args: readonly string[]): Promise<void> {
   const { port } = new URL(world.mqttUrl)
   await promisify(execFile)('mosquitto_pub', ['-h', HOST, '-p', port, ...args])
@@ -232,6 +286,7 @@ async function createWorld() {
   }
   await database.query(`INSERT INTO tenants (id, name) VALUES ('${TENANT}', 'Acme')`)
   const store = new DeviceStore(database, CREDENTIAL_KEY)
+  const credentials = new CredentialStore(database, CREDENTIAL_KEY)
 
   const metrics = new Metrics({ role: 'test', processMetrics: false })
   const { brokers } = stack.kafka
@@ -285,6 +340,14 @@ async function createWorld() {
       assert.ok(created !== 'exists')
       return created
     },
+    async rotate(device: string, overlapSeconds: number): Promise<string> {
+      const to = { name: 'first', overlapSeconds }
+      const rotated = await credentials.rotate(TENANT, device, to, SYSTEM)
+      assert.equal(rotated.kind, 'shown')
+      return rotated.secret
+    },
+    usesOf: async (device: string) =>
+      (await credentials.list(TENANT, device)).map(({ lastUsedAtMs }) => lastUsedAtMs),
     setClockPolicy: (id: string, clockPolicy: ClockPolicy) =>
       store.update(TENANT, id, { clockPolicy }, { by: SYSTEM }),
     setState: (id: string, state: DeviceState) =>

@@ -1,4 +1,5 @@
 /** Composition root of the connectors process: protocols in, Kafka out. */
+import { credentialUses } from '../devices/credential-uses.ts'
 import { DeviceDirectory } from '../devices/device-directory.ts'
 import { PostgresDevices } from '../devices/device-directory-postgres.ts'
 import { createKafkaLog } from '../platform/kafka/kafkajs-log.ts'
@@ -41,10 +42,12 @@ export const connectorsRole: Role<typeof CONNECTOR_OPTIONS> = {
     })
     const tally = new Tally(metrics)
     const devices = new PostgresDevices({ url: options.postgresUrl, logger, clock })
+    const uses = credentialUses(devices, { logger, clock })
     const directory = new DeviceDirectory({
       credentialKey: options.credentialKey,
       source: devices,
       changes: devices,
+      used: (credential) => uses.note(credential),
       clock,
       logger,
     })
@@ -82,7 +85,8 @@ export const connectorsRole: Role<typeof CONNECTOR_OPTIONS> = {
       },
     })
     return {
-      services: [writer, tally, directory, mqtt],
+      // The last uses are written before the directory closes its database.
+      services: [writer, tally, directory, uses, mqtt],
       addresses: () => ({ mqtt: `mqtt://${options.mqttHost}:${mqtt.port}` }),
     }
   },

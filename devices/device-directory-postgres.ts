@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/observe/logger.ts'
+import { epochMs } from '../platform/postgres/epoch-ms.ts'
 import { Postgres } from '../platform/postgres/postgres.ts'
 import { PostgresListener } from '../platform/postgres/postgres-listener.ts'
 import type {
@@ -19,11 +20,25 @@ const APPLICATION_NAME = 'weir-device-directory'
 /** A device waits for its CONNACK meanwhile; after that it hears "unavailable". */
 const ANSWER_TIMEOUT_MS = 3000
 
+/** A secret is that of a credential now, or the one before its last rotation, for a while. */
 const FIND_BY_HASH = `
-  SELECT c.secret_hash AS "secretHash", c.username, c.tenant, c.device, d.state,
-    d.clock_policy AS "clockPolicy"
-  FROM device_credentials c JOIN devices d ON d.tenant = c.tenant AND d.id = c.device
-  WHERE c.secret_hash = ANY($1::bytea[])`
+  SELECT c.hash AS "secretHash", c.username, c.tenant, c.device, d.state,
+    d.clock_policy AS "clockPolicy",
+    ${epochMs('c.not_before')} AS "validFromMs",
+    ${epochMs('c.ends')} AS "validUntilMs"
+  FROM (
+    SELECT secret_hash AS hash, username, tenant, device, not_before, not_after AS ends
+    FROM device_credentials WHERE secret_hash = ANY($1::bytea[])
+    UNION ALL
+    SELECT former_hash, username, tenant, device, not_before, LEAST(not_after, former_until)
+    FROM device_credentials WHERE former_hash = ANY($1::bytea[])
+  ) c JOIN devices d ON d.tenant = c.tenant AND d.id = c.device`
+
+const NOTE_USES = `
+  UPDATE device_credentials c SET last_used_at = to_timestamp(u.at_ms / 1000)
+  FROM unnest($1::bytea[], $2::double precision[]) AS u (hash, at_ms)
+  WHERE (c.secret_hash = u.hash OR c.former_hash = u.hash)
+    AND (c.last_used_at IS NULL OR c.last_used_at < to_timestamp(u.at_ms / 1000))`
 
 export class PostgresDevices implements CredentialSource, DeviceChanges {
   readonly name = 'postgres-devices'
@@ -53,6 +68,12 @@ export class PostgresDevices implements CredentialSource, DeviceChanges {
 
   find(secretHashes: readonly Buffer[]): Promise<readonly CredentialRow[]> {
     return this.#database.query<CredentialRow>(FIND_BY_HASH, [secretHashes])
+  }
+
+  /** When the credentials with these secrets were last used. Rejects when that cannot be noted. */
+  async noteUses(uses: readonly Readonly<{ secretHash: Buffer; atMs: number }>[]): Promise<void> {
+    const hashes = uses.map(({ secretHash }) => secretHash)
+    await this.#database.query(NOTE_USES, [hashes, uses.map(({ atMs }) => atMs)])
   }
 
   subscribe(handler: DeviceChangeHandler): void {

@@ -31,7 +31,12 @@ class Table {
   beforeAnswer: () => void = () => undefined
   handler: DeviceChangeHandler | undefined
 
-  add(device: string, secret: string, state: CredentialRow['state'] = 'active'): void {
+  add(
+    device: string,
+    secret: string,
+    state: CredentialRow['state'] = 'active',
+    times: Partial<Pick<CredentialRow, 'validFromMs' | 'validUntilMs'>> = {},
+  ): void {
     const username = usernameOf('acme', device)
     const hash = secretHash(KEY, secret)
     this.rows.push({
@@ -41,6 +46,9 @@ class Table {
       device,
       state,
       clockPolicy: 'reject',
+      validFromMs: null,
+      validUntilMs: null,
+      ...times,
     })
   }
 
@@ -163,6 +171,47 @@ describe('a device', () => {
       assert.equal(await kindOf('p', 'sp'), 'refused')
     })
   }
+})
+
+describe('a credential with a time', () => {
+  it('works from its beginning until its end, also while the store is down', async () => {
+    table.add('press-8', 's8', 'active', { validFromMs: 10_000, validUntilMs: 20_000 })
+    nowMs = 9_999
+    assert.equal(await kindOf('press-8', 's8'), 'refused')
+    nowMs = 16_000 // The refusal is forgotten by then.
+    assert.equal(await kindOf('press-8', 's8'), 'device')
+    table.down = true
+    nowMs = 19_999
+    assert.equal(await kindOf('press-8', 's8'), 'device')
+    nowMs = 20_000
+    assert.equal(await kindOf('press-8', 's8'), 'refused')
+  })
+
+  it('is revoked at its end, and no other with it', async () => {
+    table.add('press-8', 's8', 'active', { validUntilMs: 20_000 })
+    table.add('press-8', 'another', 'active')
+    const [ended] = [await ask('press-8', 's8'), await ask('press-8', 'another')]
+    nowMs = 19_999
+    directory.endExpired()
+    assert.deepEqual(revoked, [])
+    nowMs = 20_000
+    directory.endExpired()
+    assert.deepEqual(revoked, [ended.kind === 'device' && ended.credential])
+    assert.equal(await kindOf('press-8', 'another'), 'device')
+  })
+
+  it('whose end was put off works on', async () => {
+    table.add('press-8', 's8', 'active', { validUntilMs: 20_000 })
+    await ask('press-8', 's8')
+    const read = new Promise<void>((resolve) => directory.onUpdated(() => resolve()))
+    table.rows = table.rows.map((row) => ({ ...row, validUntilMs: null }))
+    table.handler?.changed('acme', 'press-8')
+    await read
+    nowMs = 30_000
+    directory.endExpired()
+    assert.deepEqual(revoked, [])
+    assert.equal(await kindOf('press-8', 's8'), 'device')
+  })
 })
 
 describe('a refusal', () => {

@@ -5,6 +5,9 @@
  * keep connecting while Postgres is down. When notifications may have been missed, every known
  * credential is read again, and is trusted meanwhile; one that is known to have changed is not.
  * The positive cache needs no bound of its own: only a valid secret makes an entry.
+ *
+ * A credential works within its time by our own clock, whether the store answers or not. One that
+ * comes to its end is revoked then, and with it the connections that were made with it.
  */
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/observe/logger.ts'
@@ -20,6 +23,9 @@ export type CredentialRow = Readonly<{
   device: string
   state: DeviceState
   clockPolicy: ClockPolicy
+  /** The secret works from then on, and until then; null: from the beginning, without an end. */
+  validFromMs: number | null
+  validUntilMs: number | null
 }>
 
 /** Where credentials are kept. */
@@ -70,12 +76,16 @@ export type DeviceDirectoryOptions = Readonly<{
   changes: DeviceChanges
   clock: Clock
   logger: Logger
+  /** Somebody was recognised by this credential. */
+  used?: (credential: string) => void
   /** How long a refused credential is refused without asking again. Any change ends it early. */
   refusedForMs?: number
   refusedMax?: number
   retryMs?: number
 }>
 
+/** How late the end of a credential may be noticed. */
+const SWEEP_MS = 500
 /** Credentials read in one query. */
 const BATCH_MAX = 1000
 
@@ -85,6 +95,9 @@ export class DeviceDirectory implements Service {
   readonly #options: Required<DeviceDirectoryOptions>
   readonly #known = new Map<string, Known>()
   readonly #idsByDevice = new Map<string, Set<string>>()
+  /** Known credentials that come to an end → when. */
+  readonly #ending = new Map<string, number>()
+  #sweeper: NodeJS.Timeout | undefined
   /** Credential id → when asking again is allowed. Oldest first, so the oldest gives way. */
   readonly #refused = new Map<string, number>()
   readonly #revocations = new Set<(credential: string) => void>()
@@ -98,7 +111,10 @@ export class DeviceDirectory implements Service {
   #closed = false
 
   constructor(options: DeviceDirectoryOptions) {
-    this.#options = { refusedForMs: 5000, refusedMax: 10_000, retryMs: 500, ...options }
+    this.#options = {
+      ...{ refusedForMs: 5000, refusedMax: 10_000, retryMs: 500, used: () => undefined },
+      ...options,
+    }
     this.failure = options.changes.failure
     options.changes.subscribe({
       changed: (tenant, device) => this.#onChanged(`${tenant}/${device}`),
@@ -107,13 +123,22 @@ export class DeviceDirectory implements Service {
   }
 
   async start(): Promise<void> {
+    this.#sweeper = setInterval(() => this.endExpired(), SWEEP_MS)
+    this.#sweeper.unref()
     await this.#options.changes.start()
   }
 
   async drain(deadlineMs: number): Promise<void> {
     this.#closed = true
     clearTimeout(this.#retry)
+    clearInterval(this.#sweeper)
     await this.#options.changes.drain(deadlineMs)
+  }
+
+  /** Revokes the credentials whose time is over. Happens by itself twice a second. */
+  endExpired(): void {
+    const nowMs = this.#options.clock.nowMs()
+    for (const [id, endMs] of this.#ending) if (nowMs >= endMs) this.#revoke(id)
   }
 
   /** Calls back with the credential of every revocation; live connections made with it must end. */
@@ -131,13 +156,21 @@ export class DeviceDirectory implements Service {
    * device; without one, the username itself is taken as the secret. Never rejects.
    */
   async authenticate(username: string, password: Uint8Array | undefined): Promise<Authentication> {
+    const answer = await this.#recognise(username, password)
+    if (answer.kind === 'device') this.#options.used(answer.credential)
+    return answer
+  }
+
+  async #recognise(username: string, password: Uint8Array | undefined): Promise<Authentication> {
     const alone = password === undefined || password.length === 0
     const hash = secretHash(this.#options.credentialKey, alone ? username : password)
     const id = hash.toString('base64url')
     const claimed = alone ? undefined : username
 
     const known = this.#known.get(id)
-    if (known !== undefined && !known.changed) return answerFor(id, known.row, claimed)
+    if (known !== undefined && !known.changed) {
+      return this.#worksNow(known.row) ? answerFor(id, known.row, claimed) : REFUSED
+    }
     if (this.#isRefused(id)) return REFUSED
     try {
       const row = await this.#read(id, hash)
@@ -204,7 +237,7 @@ export class DeviceDirectory implements Service {
       this.#unverified.add(id)
       return undefined
     }
-    if (row !== undefined && permits(row.state, 'connect')) {
+    if (row !== undefined && permits(row.state, 'connect') && this.#worksNow(row)) {
       this.#remember(id, row)
       return row
     }
@@ -216,6 +249,8 @@ export class DeviceDirectory implements Service {
 
   #remember(id: string, row: CredentialRow): void {
     const wasKnown = this.#known.has(id)
+    if (row.validUntilMs === null) this.#ending.delete(id)
+    else this.#ending.set(id, row.validUntilMs)
     this.#known.set(id, { row, changed: false })
     if (wasKnown) for (const listener of this.#updates) listener(row)
     const key = `${row.tenant}/${row.device}`
@@ -228,11 +263,17 @@ export class DeviceDirectory implements Service {
     const known = this.#known.get(id)
     if (known === undefined) return
     this.#known.delete(id)
+    this.#ending.delete(id)
     const key = `${known.row.tenant}/${known.row.device}`
     const ids = this.#idsByDevice.get(key)
     ids?.delete(id)
     if (ids?.size === 0) this.#idsByDevice.delete(key)
     for (const listener of this.#revocations) listener(id)
+  }
+
+  #worksNow({ validFromMs, validUntilMs }: CredentialRow): boolean {
+    const nowMs = this.#options.clock.nowMs()
+    return nowMs >= (validFromMs ?? -Infinity) && nowMs < (validUntilMs ?? Infinity)
   }
 
   #refuse(id: string): void {

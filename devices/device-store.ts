@@ -1,5 +1,6 @@
 /** Devices in Postgres. Every statement names the tenant: there is no way to ask across tenants. */
 import { Failure } from '../platform/failure.ts'
+import { epochMs } from '../platform/postgres/epoch-ms.ts'
 import type { Postgres, PostgresQueries } from '../platform/postgres/postgres.ts'
 import { newSecret, secretHash, usernameOf } from './credential.ts'
 import { type Actor, recordChange } from './access/change-log.ts'
@@ -55,8 +56,8 @@ const matches = (parameter: string): string =>
   `(${parameter} = '' OR position(lower(${parameter}) in lower(id)) > 0
     OR position(lower(${parameter}) in lower(name)) > 0)`
 const COLUMNS = `id, name, state, state_reason, state_by, clock_policy, uid, version,
-  floor(extract(epoch from state_at) * 1000)::bigint AS state_ms,
-  floor(extract(epoch from created_at) * 1000)::bigint AS created_ms`
+  ${epochMs('state_at')} AS state_ms,
+  ${epochMs('created_at')} AS created_ms`
 
 export class DeviceStore {
   readonly #database: Pick<Postgres, 'query' | 'transaction'>

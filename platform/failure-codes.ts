@@ -22,6 +22,12 @@ export const FAILURE_CODES = {
   device_exists: { status: 409, retry: 'never', title: 'A device with this id exists' },
   version_conflict: { status: 412, retry: 'never', title: 'It was changed meanwhile' },
   state_conflict: { status: 409, retry: 'never', title: 'This state may not follow' },
+  credential_not_found: { status: 404, retry: 'never', title: 'No such credential' },
+  credential_exists: {
+    status: 409,
+    retry: 'never',
+    title: 'A credential with this name exists',
+  },
   key_not_found: { status: 404, retry: 'never', title: 'No such key' },
   key_exists: { status: 409, retry: 'never', title: 'A key with this name exists' },
   cursor_invalid: { status: 400, retry: 'never', title: 'The cursor is not one we gave out' },

@@ -117,7 +117,7 @@ const versioned = (device: Device): Reply => ({
   ...{ status: 200, body: shown(device), headers: { etag: etagOf(device.version) } },
 })
 
-const notFound = (id: string): Refusal =>
+export const notFound = (id: string): Refusal =>
   new Refusal('device_not_found', `There is no device "${id}".`, { field: 'id' })
 
 const shown = ({ createdAtMs, stateAtMs, ...device }: Device): contract.Device => ({

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { ChangeLog } from '../../devices/access/change-log.ts'
 import { ApiKeyStore, generateApiKey } from '../../devices/access/api-key-store.ts'
+import { CredentialStore } from '../../devices/credential-store.ts'
 import { DeviceStore } from '../../devices/device-store.ts'
 import { Clickhouse } from '../../platform/clickhouse/clickhouse.ts'
 import { systemClock } from '../../platform/clock.ts'
@@ -105,6 +106,7 @@ async function wired(
     clock: systemClock,
     about: { version: '0.0.0', mqttUrl: 'mqtt://devices.example:1883' },
     devices: new DeviceStore(postgres, CREDENTIAL_KEY),
+    credentials: new CredentialStore(postgres, CREDENTIAL_KEY),
     keys: apiKeys,
     changes: new ChangeLog(postgres),
     telemetry: new TelemetryReader(clickhouse),

@@ -51,6 +51,8 @@ export class DevicesInMemory implements DeviceChanges {
       device,
       state,
       clockPolicy: 'reject',
+      validFromMs: null,
+      validUntilMs: null,
     })
   }
 

@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { Failure } from '../../platform/failure.ts'
+import { epochMs } from '../../platform/postgres/epoch-ms.ts'
 import type { Postgres } from '../../platform/postgres/postgres.ts'
 import { secretHash } from '../credential.ts'
 import { isTenantId } from '../device.ts'
@@ -44,10 +45,9 @@ type KeyRow = {
   former_ms: number | null
 }
 
-const ms = (column: string): string => `floor(extract(epoch from ${column}) * 1000)::bigint`
-const COLUMNS = `tenant, name, role, scopes, ${ms('created_at')} AS created_ms,
-  ${ms('expires_at')} AS expires_ms, ${ms('last_used_at')} AS used_ms,
-  CASE WHEN former_until > now() THEN ${ms('former_until')} END AS former_ms`
+const COLUMNS = `tenant, name, role, scopes, ${epochMs('created_at')} AS created_ms,
+  ${epochMs('expires_at')} AS expires_ms, ${epochMs('last_used_at')} AS used_ms,
+  CASE WHEN former_until > now() THEN ${epochMs('former_until')} END AS former_ms`
 
 export const generateApiKey = (): string =>
   API_KEY_PREFIX + randomBytes(API_KEY_BYTES).toString('base64url')

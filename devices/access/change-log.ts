@@ -2,6 +2,7 @@
  * Who changed what, and what it was before. An entry is written in the transaction of its change:
  * there is no change without one, and none for what was rolled back. Secrets never enter it.
  */
+import { epochMs } from '../../platform/postgres/epoch-ms.ts'
 import type { PostgresQueries } from '../../platform/postgres/postgres.ts'
 
 /** Who does it, and from where. */
@@ -62,7 +63,7 @@ export class ChangeLog {
   list(tenant: string, page: ChangePage): Promise<readonly LoggedChange[]> {
     const { subject, actor, beforeId, limit } = page
     return this.#database.query<LoggedChange>(
-      `SELECT id, floor(extract(epoch from at) * 1000)::bigint AS "atMs",
+      `SELECT id, ${epochMs('at')} AS "atMs",
          actor, address, action, subject, before, after
        FROM changes
        WHERE tenant = $1 AND ($2::text IS NULL OR subject = $2) AND ($3::text IS NULL OR actor = $3)

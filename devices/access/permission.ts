@@ -6,6 +6,8 @@ const LEAST_ROLE = {
   'telemetry:read': 'viewer',
   'devices:read': 'viewer',
   'devices:write': 'operator',
+  'credentials:read': 'operator',
+  'credentials:write': 'operator',
   'audit:read': 'viewer',
   'keys:read': 'admin',
   'keys:write': 'admin',
