@@ -3,7 +3,7 @@
  * it works. Every change holds the device's row, so that its state is judged as it is then, and is
  * written down in the same transaction. Connectors hear of it by NOTIFY.
  */
-import { epochMs } from '../platform/postgres/epoch-ms.ts'
+import { epochMs, momentOf } from '../platform/postgres/epoch-ms.ts'
 import type { Postgres, PostgresQueries } from '../platform/postgres/postgres.ts'
 import { type Actor, recordChange } from './access/change-log.ts'
 import { newSecret, secretHash, usernameOf } from './credential.ts'
@@ -60,7 +60,6 @@ const COLUMNS = `name, username, ${epochMs('created_at')} AS created_ms,
   ${epochMs('not_before')} AS before_ms, ${epochMs('not_after')} AS after_ms,
   ${epochMs('last_used_at')} AS used_ms,
   CASE WHEN former_until > now() THEN ${epochMs('former_until')} END AS former_ms`
-const time = (parameter: string): string => `to_timestamp(${parameter}::double precision / 1000)`
 
 export class CredentialStore {
   readonly #database: Pick<Postgres, 'query' | 'transaction'>
@@ -98,7 +97,7 @@ export class CredentialStore {
       const [row] = await sql.query<Row>(
         `INSERT INTO device_credentials
            (tenant, device, name, username, secret_hash, not_before, not_after)
-         SELECT $1, $2, $3, $4, $5, ${time('$6')}, ${time('$7')}
+         SELECT $1, $2, $3, $4, $5, ${momentOf('$6')}, ${momentOf('$7')}
          WHERE NOT $8 ON CONFLICT (tenant, device, name) DO NOTHING RETURNING ${COLUMNS}`,
         [
           ...[tenant, device, given.name, usernameOf(tenant, device), this.#hash(secret)],

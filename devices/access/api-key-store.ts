@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { Failure } from '../../platform/failure.ts'
-import { epochMs } from '../../platform/postgres/epoch-ms.ts'
+import { epochMs, momentOf } from '../../platform/postgres/epoch-ms.ts'
 import type { Postgres } from '../../platform/postgres/postgres.ts'
 import { secretHash } from '../credential.ts'
 import { isTenantId } from '../device.ts'
@@ -104,7 +104,7 @@ export class ApiKeyStore {
     return this.#database.transaction(async (sql) => {
       const [row] = await sql.query<KeyRow>(
         `INSERT INTO api_keys (tenant, name, key_hash, role, scopes, expires_at)
-         VALUES ($1, $2, $3, $4, $5, to_timestamp($6::double precision / 1000))
+         VALUES ($1, $2, $3, $4, $5, ${momentOf('$6')})
          ON CONFLICT (tenant, name) DO NOTHING RETURNING ${COLUMNS}`,
         [tenant, name, this.#hash(secret), role, scopes ?? null, expiresAtMs ?? null],
       )
