@@ -2,10 +2,10 @@
  * Apache Kafka on one node (KRaft: broker and controller in one process), from Maven Central.
  * One node means replication factor 1: its data survives kill -9, not the loss of the disk.
  */
-import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { newClusterId } from './kafka-cluster-id.ts'
 import type { ChildSpec } from '../platform/lifecycle/child-spec.ts'
 import { downloadJars } from './maven-download.ts'
 import { runProgram } from './run-program.ts'
@@ -74,7 +74,7 @@ async function format(place: KafkaPlace, home: string, properties: string): Prom
   await rm(logFolder(place), { recursive: true, force: true })
   const halfProperties = `${properties}.half`
   await writeFile(halfProperties, serverProperties(place).replace(logFolder(place), half))
-  const clusterId = randomBytes(16).toString('base64url')
+  const clusterId = newClusterId()
   await runProgram(
     'java',
     [

@@ -2,9 +2,9 @@
  * Kafka for faults: one or three KRaft nodes on loopback. Each kind of client has a listener of its
  * own behind a proxy of its own, so that one of them can be cut off while the others go on.
  */
-import { randomBytes } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { newClusterId } from '../../../local/kafka-cluster-id.ts'
 import { rememberedPorts } from '../../../local/free-port.ts'
 import { fetchKafka } from '../../../local/kafka-server.ts'
 import { runProgram } from '../../../local/run-program.ts'
@@ -67,7 +67,7 @@ export class KafkaCluster {
     for (let id = 1; id <= options.brokers; id++) {
       ports.push(await rememberedPorts(join(options.folder, `ports-${id}.json`), HOST, PORTS))
     }
-    const clusterId = randomBytes(16).toString('base64url')
+    const clusterId = newClusterId()
     const brokers = await Promise.all(
       ports.map((_, index) => brokerUnit(index + 1, { ...options, home, ports, clusterId })),
     )
